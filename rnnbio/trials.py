@@ -43,7 +43,7 @@ class Trials:
     @property
     def labelled(self) -> bool: return not self.targets.is_floating_point()
 
-# %% ../nbs/lib/10_trials.ipynb #c66d164a
+# %% ../nbs/lib/10_trials.ipynb #c1a85acd
 def _like(trials:Trials, outputs:Tensor) -> None:
     "Raises unless `outputs` can be compared with the targets."
     y, lead = trials.targets, trials.inputs.shape[:-1]
@@ -53,8 +53,6 @@ def _like(trials:Trials, outputs:Tensor) -> None:
     if trials.labelled and y.max() >= wide: raise ValueError(f"targets hold label {int(y.max())}, but the outputs only go from 0 to {wide - 1}")
     if not trials.labelled and y.shape[-1] != wide: raise ValueError(f"targets are {y.shape[-1]} wide, but outputs {wide}")
 
-def _onehot(trials:Trials, outputs:Tensor) -> Tensor: return F.one_hot(trials.targets, outputs.shape[-1]).to(outputs.dtype)
-
 @patch
 def loss(
     self:Trials,
@@ -62,7 +60,7 @@ def loss(
 ) -> Tensor:           # [run], differentiable
     "The loss of each run (Eq. 1)."
     _like(self, outputs)
-    if self.labelled: each = -(_onehot(self, outputs) * F.log_softmax(outputs, -1)).sum(-1)
+    if self.labelled: each = -F.log_softmax(outputs, -1).gather(-1, self.targets.expand(outputs.shape[:-1])[..., None])[..., 0]
     else: each = ((outputs - self.targets) ** 2).mean(-1) / 2
     return (self.mask * each).sum((-2, -1)) / self.mask.sum((-2, -1))
 
@@ -73,7 +71,7 @@ def error(
 ) -> Tensor:           # [run, time, trial, n_out]
     "How the loss of each run changes with its outputs (Eq. 2)."
     _like(self, outputs)
-    if self.labelled: each = outputs.softmax(-1) - _onehot(self, outputs)
+    if self.labelled: each = outputs.softmax(-1) - F.one_hot(self.targets, outputs.shape[-1])
     else: each = (outputs - self.targets) / outputs.shape[-1]
     return each * (self.mask / self.mask.sum((-2, -1), keepdim=True))[..., None]
 
@@ -94,15 +92,17 @@ def accuracy(
     solved = (rms < size[..., None, None] / 2).all(-1) * asked
     return solved.sum(-1) / asked.sum(-1)
 
-# %% ../nbs/lib/10_trials.ipynb #26c8bce5
+# %% ../nbs/lib/10_trials.ipynb #c260b30a
 @patch
 def to(
     self:Trials,
-    *args,           # a dtype, a device, or both, as for `Tensor.to`
+    dtype=None,      # float dtype; labels stay whole numbers
+    device=None,
 ) -> Trials:
-    "The same batch in another dtype or on another device; labels stay whole numbers."
-    float_or_not = lambda t: t.to(*args) if t.is_floating_point() else t.to(*(a for a in args if not isinstance(a, torch.dtype)))
-    return Trials(float_or_not(self.inputs), float_or_not(self.targets), float_or_not(self.mask), float_or_not(self.response))
+    "The same batch in another dtype or on another device; itself when nothing changes."
+    if dtype in (None, self.inputs.dtype) and device in (None, self.inputs.device): return self
+    move = lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None)
+    return Trials(move(self.inputs), move(self.targets), move(self.mask), move(self.response))
 
 def stack_trials(
     batches:list[Trials],    # batches of one kind and size
