@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['autograd_gradient', 'online_gradient']
 
-# %% ../nbs/lib/31_oracles.ipynb #cf1978f4
+# %% ../nbs/lib/31_oracles.ipynb #0d6026f2
 import torch
 from torch import Tensor
-from .models import ACTIVATIONS, LeakyRNN, Params, start_state
+from .kernels.batched import ACTIVATIONS
+from .models import LeakyRNN, Params, start_state
 from .rules import Rule, back_matrix, feedback_matrix, get_rule, outputs_and_gradient, type_mean
 from .trials import Trials
 

@@ -144,7 +144,7 @@ def _batch(task, n_trials, params, step) -> Trials:
     trials = drawn[0] if len(seeds) == 1 else stack_trials([drawn[seeds.index(seed)] for seed in params.seeds])
     return trials.to(params.dtype, params.device)
 
-# %% ../nbs/lib/40_train.ipynb #1ea77e01
+# %% ../nbs/lib/40_train.ipynb #2217ba79
 DIVERGED = 1e6     # times the first loss
 
 def train(
@@ -196,7 +196,7 @@ def _update(params, grads, optimizer, memory, rates, n, healthy):
     if missing: raise RuntimeError(f"the rule left {', '.join(missing)} without gradient")
     per_run = lambda v, t: v.view(-1, *[1] * (t.ndim - 1))
     new = {name: t if name == "h0" else t + per_run(rates, t) * optimizer.step(given[name], memory[name], n) for name, t in old.items()}
-    for t in new.values(): healthy = healthy & torch.isfinite(t).flatten(1).all(1)
+    for t in new.values(): healthy = healthy & torch.isfinite(t.flatten(1).sum(1))
     return Params(**{name: torch.where(per_run(healthy, t), t, old[name]) for name, t in new.items()}, seeds=params.seeds), healthy
 
 def _measure(measure, model, params) -> dict[str, np.ndarray]:

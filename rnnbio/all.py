@@ -1,0 +1,17 @@
+"""Everything one needs in a notebook: `from rnnbio.all import *`."""
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from rnnbio.claims import *
+from rnnbio.initializers import *
+from rnnbio.models import *
+from rnnbio.plots import *
+from rnnbio.report import *
+from rnnbio.rules import *
+from rnnbio.seeds import *
+from rnnbio.tasks import *
+from rnnbio.train import *
+from rnnbio.trials import *
