@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Claim', 'load_claims', 'log_ratio', 'sign_flip_p', 'holm', 'Verdict', 'judge']
 
-# %% ../nbs/lib/12_claims.ipynb #54f997e8
+# %% ../nbs/lib/12_claims.ipynb #433e257f
 import itertools
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 from .checks import one_of
 
 # %% ../nbs/lib/12_claims.ipynb #b888bded
@@ -64,7 +64,7 @@ def holm(
     corrected[order] = np.minimum(np.maximum.accumulate(ps[order] * (n - np.arange(n))), 1)
     return corrected
 
-# %% ../nbs/lib/12_claims.ipynb #912b2fb6
+# %% ../nbs/lib/12_claims.ipynb #a34e6b95
 @dataclass(frozen=True)
 class Verdict:
     "What became of a claim."
@@ -101,5 +101,5 @@ def _verdict(claim, values, beyond, p, profile, lost):
 
 def _interval(values) -> tuple[float, float]:
     if len(values) < 2: return -np.inf, np.inf
-    half = stats.t.ppf(.975, len(values) - 1) * values.std(ddof=1) / len(values)**.5
+    half = stdtrit(len(values) - 1, .975) * values.std(ddof=1) / len(values)**.5
     return float(values.mean() - half), float(values.mean() + half)

@@ -36,7 +36,7 @@ def pick_device(
     if device == "cuda" and not torch.cuda.is_available(): raise ValueError("device is 'cuda', but torch finds no GPU: use 'auto' or 'cpu'")
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
-# %% ../nbs/lib/15_report.ipynb #1e096aef
+# %% ../nbs/lib/15_report.ipynb #adef3ca3
 class Figure:
     "One figure of one paper in one profile: its settings (as attributes), seeds, device and files. Bad parameters raise before anything runs."
     def __init__(self,
@@ -44,7 +44,7 @@ class Figure:
         profile:str,         # quick or paper
         seed:int,            # first of the seeds
         device:str,          # auto, cpu or cuda
-        out:str,             # folder for the files; "": figures/<profile>/<paper>
+        out:str,             # folder for the files; "": figures/<profile>/<paper>, with the first seed in it when that is not 0
         quick:dict,          # settings of the quick profile; `n_seeds` is one of them
         paper:dict={},       # what differs in the paper profile
         test:dict={},        # what differs in the test of the notebook
@@ -56,7 +56,7 @@ class Figure:
         self.seeds = range(self.seed, self.seed + self.settings["n_seeds"])
         self.claims = load_claims(project_root() / "nbs" / self.paper / "claims.toml")
         self.evidence, self.begin = {}, time.time()
-        default = project_root() / "figures" / self.profile / self.paper / (f"seed{self.seed}" if self.seed else "")
+        default = project_root() / "figures" / (self.profile + (f"-seed{self.seed}" if self.seed else "")) / self.paper
         self.folder = Path(out) if out else default
         self.folder.mkdir(parents=True, exist_ok=True)
 

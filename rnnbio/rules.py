@@ -6,7 +6,7 @@
 __all__ = ['BACK', 'RULES', 'Rule', 'get_rule', 'feedback_matrix', 'dale_types', 'type_mean', 'back_matrix',
            'outputs_and_gradient', 'gradient', 'one_step', 'gradient_alignment', 'credit_reach']
 
-# %% ../nbs/lib/30_rules.ipynb #0d67fb82
+# %% ../nbs/lib/30_rules.ipynb #2c0b07fd
 from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from .checks import count, known_options, one_of, real
 from .initializers import draw
-from .kernels.batched import backward, forward
+from .kernels import batched, cpu
 from .models import LeakyRNN, Params, check_inputs, check_params, start_state
 from .trials import Trials
 
@@ -123,21 +123,10 @@ def back_matrix(
     M = {"full": lambda: W, "diagonal": lambda: torch.diag_embed(W.diagonal(dim1=1, dim2=2)), "types": lambda: type_mean(W, rule.types)}[rule.back]()
     return M if rule.mu == 1 else rule.mu * M
 
-# %% ../nbs/lib/30_rules.ipynb #262a3f38
-def _activity(model, params, trials):
-    "Rates r_0 .. r_T [run, time + 1, trial, unit], outputs and errors [run, time, trial, n_out]."
-    start = start_state(params, trials.inputs.shape[-2])
-    rates = forward(params.W_h, params.W_x, params.b, trials.inputs, start, model.alpha, model.form, model.activation)
-    outputs = rates[:, 1:] @ params.w[:, None].mT + (0 if params.b_out is None else params.b_out[:, None, None])
-    return rates, outputs, trials.error(outputs)
-
-def _credit(model, params, rule, rates, error):
-    "Credit of every unit at every step, [run, time, trial, unit]."
-    direct = error @ feedback_matrix(rule, params)[:, None].mT
-    if rule.hop:      # the plain direct credit, one step later, seen through the mean weights; a hop of hops would be another rule
-        heard = (model.slope(rates[:, 1:]) * direct)[:, 1:] @ type_mean(params.W_h, rule.types)[:, None]
-        direct[:, :-1] += (1 - model.alpha) * heard
-    return backward(direct, rates[:, 1:], model.alpha, model.form, model.activation, back_matrix(rule, params), rule.gate, rule.leak, rule.window)
+# %% ../nbs/lib/30_rules.ipynb #2b59c6f9
+def _forward(kernel, model, params, inputs):
+    "Outputs [run, time, trial, n_out] and the kernel's tape."
+    return kernel.forward(params.W_h, params.W_x, params.b, params.w, params.b_out, inputs, start_state(params, inputs.shape[-2]), model.alpha, model.form, model.activation)
 
 def outputs_and_gradient(
     model:LeakyRNN,
@@ -147,15 +136,13 @@ def outputs_and_gradient(
 ) -> tuple[Tensor, Params]:
     "The outputs of every network, and the direction `rule` would change its numbers in (Eq. 2); `gradient` without its checks."
     with torch.no_grad():
-        rates, outputs, error = _activity(model, params, trials)
-        rows = lambda v: v.flatten(1, 2)                  # time and trial in one axis, to be summed over
-        if rule.forward: W_h, W_x, b = _carried_forward(model, params, trials, rule, rates, error)
-        else:
-            credit = rows(_credit(model, params, rule, rates, error)).mul_(1 - model.alpha)
-            x = rows(trials.inputs.expand(len(params), -1, -1, -1))
-            W_h, W_x, b = credit.mT @ rows(rates[:, :-1]), credit.mT @ x, credit.sum(1)
-        error = rows(error)
-        w, b_out = error.mT @ rows(rates[:, 1:]), error.sum(1)
+        kernel = cpu if params.device.type == "cpu" and not rule.forward else batched
+        outputs, tape = _forward(kernel, model, params, trials.inputs)
+        error = trials.error(outputs)
+        if rule.forward: grads = _carried_forward(model, params, trials, rule, tape[0], error)
+        else: grads = kernel.backward(tape, error, feedback_matrix(rule, params), back_matrix(rule, params), type_mean(params.W_h, rule.types) if rule.hop else None,
+                                      model.alpha, model.form, model.activation, rule.gate, rule.leak, rule.window)
+        W_h, W_x, b, w, b_out = grads
         return outputs, Params(W_h, W_x, w, b if model.bias else None, b_out if model.bias else None, seeds=params.seeds)
 
 def gradient(
@@ -171,7 +158,7 @@ def gradient(
     outputs, grads = outputs_and_gradient(model, params, trials, rule)
     return trials.loss(outputs), grads
 
-# %% ../nbs/lib/30_rules.ipynb #4dc682bb
+# %% ../nbs/lib/30_rules.ipynb #55309372
 def one_step(rule:Rule, model:LeakyRNN, params:Params, slope:Tensor, t:int, T:int) -> Tensor:
     "The Jacobian K_t of step t as the rule sees it, [run, trial, post, pre]; `slope` is that of step t."
     eye, M = torch.eye(model.n_hidden, dtype=slope.dtype, device=slope.device), back_matrix(rule, params)
@@ -181,7 +168,7 @@ def one_step(rule:Rule, model:LeakyRNN, params:Params, slope:Tensor, t:int, T:in
     return through + (fade if model.form == "current" else fade * slope[..., None, :])
 
 def _carried_forward(model, params, trials, rule, rates, error):
-    "Gradients of W_h, W_x and b by carrying influence forward (Eq. 3)."
+    "Gradients of W_h, W_x, b, w and b_out by carrying influence forward (Eq. 3)."
     runs, T, B, _ = error.shape
     n, z_size = model.n_hidden, model.n_hidden + model.n_in + 1
     if (size := runs * B * n * n * z_size) > 2e8:
@@ -196,9 +183,10 @@ def _carried_forward(model, params, trials, rule, rates, error):
         P = (one_step(rule, model, params, slope[:, t], t, T) @ P.flatten(3)).view_as(P)      # how unit i depends on the weights into unit j
         P.diagonal(dim1=2, dim2=3).add_(z[:, t, ..., None])
         total = total + torch.einsum("kbi,kbijz->kjz", direct[:, t], P)
-    return total[..., :n], total[..., n:-1], total[..., -1]
+    readout = torch.einsum("ktbo,ktbi->koi", error, rates[:, 1:])
+    return total[..., :n], total[..., n:-1], total[..., -1], readout, error.sum((1, 2))
 
-# %% ../nbs/lib/30_rules.ipynb #d7022e32
+# %% ../nbs/lib/30_rules.ipynb #c1379dea
 def gradient_alignment(
     model:LeakyRNN,
     params:Params,
@@ -220,7 +208,10 @@ def credit_reach(
 ) -> Tensor:            # [run, time]; the last step is 1
     "How much credit an error at the last step sends to each earlier one: root mean square over trials and units, relative to the last step."
     with torch.no_grad():
-        rates, _, error = _activity(model, params, trials)
-        error[:, :-1] = 0
-        size = _credit(model, params, get_rule(rule), rates, error).square().mean((-2, -1)).sqrt()
+        rule, (outputs, (rates, _)) = get_rule(rule), _forward(batched, model, params, trials.inputs)
+        direct = trials.error(outputs)[:, -1:] @ feedback_matrix(rule, params)[:, None].mT
+        direct = F.pad(direct, (0, 0, 0, 0, trials.inputs.shape[-3] - 1, 0))
+        if rule.hop: direct[:, -2] = (1 - model.alpha) * (model.slope(rates[:, -1]) * direct[:, -1]) @ type_mean(params.W_h, rule.types)
+        credit = batched.credit_of(direct, rates[:, 1:], model.alpha, model.form, model.activation, back_matrix(rule, params), rule.gate, rule.leak, rule.window)
+        size = credit.square().mean((-2, -1)).sqrt()
         return size / size[:, -1:]

@@ -144,7 +144,7 @@ def _batch(task, n_trials, params, step) -> Trials:
     trials = drawn[0] if len(seeds) == 1 else stack_trials([drawn[seeds.index(seed)] for seed in params.seeds])
     return trials.to(params.dtype, params.device)
 
-# %% ../nbs/lib/40_train.ipynb #2217ba79
+# %% ../nbs/lib/40_train.ipynb #2d4118c4
 DIVERGED = 1e6     # times the first loss
 
 def train(
@@ -171,8 +171,7 @@ def train(
     curves = torch.full((2, runs, steps), torch.nan, dtype=torch.float64)
     diverged = torch.full((runs,), -1)
     memory, measured, first = {name: {} for name in params.tensors()}, [], None
-    quiet = {} if "ipykernel" in sys.modules else {"disable": None}      # a terminal shows the bar, a log does not; Jupyter always (unless TQDM_DISABLE)
-    with tqdm(range(steps), desc=f"{rule.name}, {runs} runs", leave=False, **(quiet if progress else {"disable": True})) as bar:
+    with tqdm(range(steps), desc=f"{rule.name}, {runs} runs", leave=False, disable=_quiet(progress)) as bar:
         for step in bar:
             if every and step % every == 0: measured.append((step, _measure(measure, model, params)))
             trials = _batch(task, n_trials, params, step)
@@ -188,6 +187,11 @@ def train(
             if step % 50 == 0: bar.set_postfix(loss=f"{float(loss.nanmedian()):.4f}")
     if every: measured.append((steps, _measure(measure, model, params)))
     return Fit(model, params, rule, optimizer, _labelled(curves, diverged, rates, measured, params, task, n_trials))
+
+def _quiet(progress) -> bool|None:
+    "No bar when not wanted or RNNBIO_QUIET is set; always one in Jupyter; elsewhere (None) tqdm shows it in a terminal and not in a log."
+    if not progress or os.environ.get("RNNBIO_QUIET"): return True
+    return False if "ipykernel" in sys.modules else None
 
 def _update(params, grads, optimizer, memory, rates, n, healthy):
     "Every healthy run one step further; one whose step would not be finite stays, and is healthy no more."
