@@ -6,8 +6,9 @@
 __all__ = ['duration_limit', 'NeurogymTask', 'cut_stream', 'choice_entropy', 'match_entropy', 'PerceptualDecision', 'DelayMatch',
            'ContextDecision']
 
-# %% ../nbs/lib/22_neurogym_tasks.ipynb #bd9fe649
+# %% ../nbs/lib/22_neurogym_tasks.ipynb #c06de21c
 import math
+import warnings
 import numpy as np
 from .checks import count, known_options, one_of, real
 from .seeds import generator
@@ -29,7 +30,7 @@ def duration_limit(timing, dt:float) -> float:
     if not 0 <= longest < math.inf: raise ValueError(f"timing must have durations between 0 and a finite limit, got {timing!r}")
     return longest // dt * dt
 
-# %% ../nbs/lib/22_neurogym_tasks.ipynb #b4f4ee3a
+# %% ../nbs/lib/22_neurogym_tasks.ipynb #fd779f17
 class NeurogymTask(Task):
     "A task of neurogym. Subclasses name the environment and write `conditions` and `build`."
     loss, env_name, step_ms = "cross-entropy", "", 100.
@@ -47,7 +48,9 @@ class NeurogymTask(Task):
     ):
         ngym = _neurogym()
         self.step_ms, sigma = real("dt", dt, 1e-9), real("sigma", sigma, 0)
-        self.env = ngym.make(self.env_name, dt=dt, sigma=sigma, **self.env_options).unwrapped
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")            # gymnasium misses metadata that neurogym's environments never had
+            self.env = ngym.make(self.env_name, dt=dt, sigma=sigma, **self.env_options).unwrapped
         known_options(f"timing of task {self.name}", timing or {}, self.env.timing)
         self.env.timing |= timing or {}
         self.batching, self.source = one_of("batching", batching, ("trial", "stream")), one_of("source", source, ("vectorised", "neurogym"))

@@ -9,7 +9,7 @@ __all__ = ['STYLE', 'RULE_COLORS', 'RULE_LABELS', 'gain_color', 'plot_trial', 'p
 import matplotlib.pyplot as plt
 import numpy as np
 
-# %% ../nbs/lib/13_plots.ipynb #d02a2627
+# %% ../nbs/lib/13_plots.ipynb #4297aa7a
 STYLE = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7,
          "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "legend.frameon": False,
          "lines.linewidth": 1.2, "figure.dpi": 120, "savefig.dpi": 300, "pdf.fonttype": 42, "svg.hashsalt": "rnnbio"}
@@ -24,7 +24,7 @@ def gain_color(
     most:float=2.,   # end of the scale: the largest gain of the figures
 ):                   # RGBA
     "Colour of a gain: dark for small, light for large, also in greyscale."
-    return plt.get_cmap("viridis")(.92 * min(gain / most, 1))
+    return plt.get_cmap("viridis")(.92 * min(gain / most, 1) ** .7)      # .7: small gains, of which there are more, lie further apart
 
 # %% ../nbs/lib/13_plots.ipynb #70d83605
 def plot_trial(

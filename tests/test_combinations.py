@@ -1,0 +1,105 @@
+"""Every rule, form, initializer and task works with every other; and what a user would do with the package."""
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnnbio.all import *
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return {name: get_task(name) for name in list_tasks()}
+
+
+@pytest.mark.parametrize("form", ["current", "rate"])
+@pytest.mark.parametrize("initializer", [gaussian(1.2), uniform(1.5)], ids=repr)
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", list_tasks())
+def test_every_combination_learns_something(tasks, name, rule, initializer, form):
+    task = tasks[name]
+    model = LeakyRNN(task.n_in, 8, task.n_out, alpha=.7, form=form)
+    start = model.init([0, 1], initializer)
+    fit = train(model, start, task, rule, lr=.01, steps=2, n_trials=4, progress=False)
+    assert np.isfinite(fit.loss).all() and (fit.diverged == -1).all()
+    for key, before in start.tensors().items():
+        changed = (getattr(fit.params, key) != before).flatten(1).any(1)
+        assert changed.all(), f"{key} did not change"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_single_precision_agrees_with_double(rule):
+    task = get_task("romo")
+    model = LeakyRNN(1, 16, 2, alpha=.8, activation="tanh")
+    double = model.init(range(3), gaussian(1.), dtype=torch.float64)
+    trials = task.sample(8, seed=0)
+    exact, rounded = (gradient(model, double.to(dtype), trials.to(dtype), rule)[1].tensors() for dtype in (torch.float64, torch.float32))
+    for key in exact:
+        scale = exact[key].abs().max()
+        assert (exact[key] - rounded[key]).abs().max() < 1e-4 * scale, key
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_run_is_itself_in_any_company(rule):
+    """Bit for bit on the CPU: alone, first of five, last of five."""
+    task = get_task("romo")
+    model = LeakyRNN(1, 12, 2)
+    five = model.init(range(5), gaussian(1.))
+    together = train(model, five, task, rule, steps=5, n_trials=8, progress=False)
+    for k in (0, 4):
+        alone = train(model, five[k], task, rule, steps=5, n_trials=8, progress=False)
+        np.testing.assert_array_equal(alone.loss[0], together.loss[k])
+        for key, t in alone.params.tensors().items():
+            assert torch.equal(t[0], getattr(together.params, key)[k]), key
+
+
+def test_equal_seeds_see_equal_trials_whatever_the_gain():
+    task = get_task("romo")
+    model = LeakyRNN(1, 8, 2)
+    weak, strong = (model.init([3, 7], gaussian(g)) for g in (.5, 1.))
+    torch.testing.assert_close(2 * weak.W_h, strong.W_h)
+    both = train(model, Params.cat([weak, weak]), task, steps=3, n_trials=4, progress=False)
+    np.testing.assert_array_equal(both.loss[:2], both.loss[2:])
+    assert (both.loss[0] != both.loss[1]).all()
+
+
+def test_readme_example_runs_as_written():
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+    assert len(code.strip().splitlines()) <= 8
+    scope = {}
+    exec(code, scope)
+    fit, task = scope["fit"], scope["task"]
+    assert fit.loss.shape == (5, 2000) and float(fit.loss[:, -200:].mean()) < task.references()["silent"]
+
+
+@pytest.mark.parametrize("wrong, says", [
+    (dict(rule="e_prop"), "did you mean 'eprop'"),
+    (dict(optimizer="adamw"), "optimizer must be one of adam, sgd"),
+    (dict(lr=[1e-3] * 3), "one for each of 2 runs; got 3"),
+    (dict(lr=-1.), "lr must lie in"),
+    (dict(steps=0), "steps must be a whole number"),
+    (dict(task="romo"), "task must have n_in"),
+])
+def test_training_refuses_before_work(wrong, says):
+    model = LeakyRNN(1, 8, 2)
+    arguments = dict(model=model, params=model.init([0, 1], gaussian()), task=get_task("romo"), steps=2) | wrong
+    with pytest.raises((ValueError, TypeError), match=re.escape(says)):
+        train(**arguments)
+
+
+def test_a_tensor_without_gradient_raises(monkeypatch):
+    import rnnbio.train as module
+    real = module.outputs_and_gradient
+
+    def forgetful(*args):
+        outputs, grads = real(*args)
+        return outputs, Params(grads.W_h, grads.W_x, grads.w, None, grads.b_out, seeds=grads.seeds)
+
+    monkeypatch.setattr(module, "outputs_and_gradient", forgetful)
+    model = LeakyRNN(1, 8, 2)
+    with pytest.raises(RuntimeError, match="left b without gradient"):
+        train(model, model.init([0], gaussian()), get_task("romo"), steps=1, progress=False)

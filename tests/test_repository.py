@@ -1,0 +1,124 @@
+"""The repository itself: settings, notebooks, exports, layers."""
+import ast
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "nbs").rglob("*.ipynb"))
+FIGURES = [p for p in NOTEBOOKS if p.name.startswith("fig")]
+SETTINGS = configparser.ConfigParser()
+SETTINGS.read(ROOT / "settings.ini")
+SETTINGS = SETTINGS["DEFAULT"]
+
+
+def cells(path, kind="code"):
+    return [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == kind]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def test_pyproject_mirrors_settings():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    mirror = project["tool"]["nbdev"]
+    same = {"nbs_path": str, "lib_path": str, "tst_flags": str, "allowed_metadata_keys": str.split, "allowed_cell_metadata_keys": str.split}
+    for key, read in same.items():
+        assert mirror[key] == read(SETTINGS[key]), key
+    assert mirror["recursive"] == (SETTINGS["recursive"] == "True")
+    assert project["project"]["requires-python"].startswith(">=" + SETTINGS["min_python"])
+    assert f'__version__ = "{SETTINGS["version"]}"' in (ROOT / "rnnbio/__init__.py").read_text()
+    assert f"version: {SETTINGS['version']}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_one_address():
+    slug = f"{SETTINGS['user']}/{SETTINGS['repo']}"
+    for path in [ROOT / "README.md", ROOT / "CITATION.cff", *NOTEBOOKS]:
+        for found in re.findall(r"(?:github\.com|research\.google\.com/github)/([^/\s\"')]+/rnnbio)", path.read_text(encoding="utf-8")):
+            assert found == slug, f"{path.name} names {found}; settings.ini says {slug}: run make address"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_is_clean(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert set(notebook["metadata"]) <= {"kernelspec", "accelerator"}
+    for cell in notebook["cells"]:
+        assert cell["id"] and set(cell["metadata"]) <= {"tags"}
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"] and cell["execution_count"] is None
+
+
+@pytest.mark.parametrize("path", FIGURES, ids=lambda p: p.stem)
+def test_figure_parameters(path):
+    tagged = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
+    assert len(tagged) == 1, "one cell tagged `parameters`"
+    tree = ast.parse(source(tagged[0]))
+    values = {node.targets[0].id: ast.literal_eval(node.value) for node in tree.body}
+    assert values == {"profile": "quick", "seed": 0, "device": "auto", "out": ""}
+    badge = f"https://colab.research.google.com/github/{SETTINGS['user']}/{SETTINGS['repo']}/blob/{SETTINGS['branch']}/{path.relative_to(ROOT)}"
+    assert any(badge in source(c) for c in cells(path, "markdown")), "the Colab badge opens this notebook"
+    assert not re.search(r"^\s*(def|class) ", "\n".join(source(c) for c in cells(path)), re.M), "no algorithm lives in a figure notebook"
+
+
+@pytest.mark.parametrize("path", FIGURES, ids=lambda p: p.stem)
+def test_figure_judges_known_claims(path):
+    claims = {c["id"]: c["figure"] for c in tomllib.loads((path.parent / "claims.toml").read_text())["claim"]}
+    judged = re.findall(r"fig\.judge\(\"([^\"]+)\"", "\n".join(source(c) for c in cells(path)))
+    assert judged and all(claims[id] == path.stem for id in judged)
+
+
+def test_export_leaves_no_difference(tmp_path):
+    pytest.importorskip("nbdev")
+    for name in ("nbs", "rnnbio"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("settings.ini", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run([sys.executable, "-c", "from nbdev.export import nb_export; from nbdev.doclinks import nbdev_export; nbdev_export()"], cwd=tmp_path, check=True)
+    for exported in tmp_path.joinpath("rnnbio").rglob("*.py"):
+        assert exported.read_bytes() == (ROOT / exported.relative_to(tmp_path)).read_bytes(), f"{exported.name}: run make export"
+
+
+FLOORS = [  # a module imports only from floors below its own, or from one that stands before it on its own
+    ["checks", "seeds"],
+    ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.cpu", "report"],
+    ["models", "tasks", "neurogym_tasks"],
+    ["rules", "oracles"],
+    ["train"],
+]
+
+
+def test_layers():
+    order = [name for floor in FLOORS for name in floor]
+    modules = {".".join(p.relative_to(ROOT / "rnnbio").with_suffix("").parts): p for p in (ROOT / "rnnbio").rglob("*.py") if p.stem not in ("__init__", "_modidx", "all")}
+    assert set(modules) == set(order), "every module has its floor"
+    for name, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                at = name.split(".")[: -node.level] + (node.module.split(".") if node.module else [])
+                targets = [".".join(at)] if ".".join(at) in modules else [".".join([*at, alias.name]) for alias in node.names]
+                for target in targets:
+                    if (name, target) != ("tasks", "plots"):   # drawn on request, inside a function
+                        assert order.index(target) < order.index(name), f"{name} imports {target}"
+
+
+def test_import_is_light():
+    heavy = ["neurogym", "gymnasium", "nbdev", "papermill", "IPython", "triton", "dask", "scipy.stats"]
+    code = f"import sys, rnnbio; assert 'torch' not in sys.modules; from rnnbio.all import *; found = set({heavy}) & set(sys.modules); assert not found, found"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_make_lists_its_targets():
+    if shutil.which("make") is None:
+        pytest.skip("no make")
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("figures", "test", "export", "zhang2024/fig1_initial_gain"):
+        assert target in shown
