@@ -9,8 +9,8 @@ __all__ = ['STYLE', 'RULE_COLORS', 'RULE_LABELS', 'gain_color', 'plot_trial', 'p
 import matplotlib.pyplot as plt
 import numpy as np
 
-# %% ../nbs/lib/13_plots.ipynb #4297aa7a
-STYLE = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7,
+# %% ../nbs/lib/13_plots.ipynb #de0e577b
+STYLE = {"font.size": 8, "axes.titlesize": 8, "figure.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7,
          "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "legend.frameon": False,
          "lines.linewidth": 1.2, "figure.dpi": 120, "savefig.dpi": 300, "pdf.fonttype": 42, "svg.hashsalt": "rnnbio"}
 

@@ -23,7 +23,7 @@ from .models import LeakyRNN, Params, check_inputs, check_params
 from .rules import Rule, get_rule, outputs_and_gradient
 from .trials import Trials, stack_trials
 
-# %% ../nbs/lib/40_train.ipynb #03f20797
+# %% ../nbs/lib/40_train.ipynb #3acda8e6
 @dataclass(frozen=True)
 class adam:
     "Adam (Eq. 1), with PyTorch's defaults."
@@ -36,10 +36,11 @@ class adam:
         real("eps", self.eps, 0)
 
     def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
-        "The step at learning rate 1 for gradient `g`, the n-th (from 1); `memory` is this tensor's own and is updated."
-        m = memory["m"] = self.beta1 * memory.get("m", 0) + (1 - self.beta1) * g
-        v = memory["v"] = self.beta2 * memory.get("v", 0) + (1 - self.beta2) * g * g
-        return -(m / (1 - self.beta1**n)) / ((v / (1 - self.beta2**n)).sqrt() + self.eps)
+        "The step at learning rate 1 for gradient `g`, the n-th (from 1); `memory` is kept between steps and updated."
+        m, v = (memory.setdefault(name, torch.zeros_like(g)) for name in ("m", "v"))
+        m.mul_(self.beta1).add_(g, alpha=1 - self.beta1)
+        v.mul_(self.beta2).addcmul_(g, g, value=1 - self.beta2)
+        return m / (v / (1 - self.beta2**n)).sqrt_().add_(self.eps).mul_(self.beta1**n - 1)
 
 @dataclass(frozen=True)
 class sgd:
@@ -51,8 +52,7 @@ class sgd:
     def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
         "The step at learning rate 1, as for `adam`."
         if self.momentum == 0: return -g
-        m = memory["m"] = self.momentum * memory.get("m", 0) + g
-        return -m
+        return -memory.setdefault("m", torch.zeros_like(g)).mul_(self.momentum).add_(g)
 
 OPTIMIZERS = {"adam": adam, "sgd": sgd}
 
@@ -144,7 +144,7 @@ def _batch(task, n_trials, params, step) -> Trials:
     trials = drawn[0] if len(seeds) == 1 else stack_trials([drawn[seeds.index(seed)] for seed in params.seeds])
     return trials.to(params.dtype, params.device)
 
-# %% ../nbs/lib/40_train.ipynb #2d4118c4
+# %% ../nbs/lib/40_train.ipynb #e3cf4fe2
 DIVERGED = 1e6     # times the first loss
 
 def train(
@@ -169,8 +169,8 @@ def train(
     _check_task(model, params, task, n_trials)
 
     curves = torch.full((2, runs, steps), torch.nan, dtype=torch.float64)
-    diverged = torch.full((runs,), -1)
-    memory, measured, first = {name: {} for name in params.tensors()}, [], None
+    diverged, healthy = torch.full((runs,), -1), torch.ones(runs, dtype=torch.bool, device=params.device)
+    theta, memory, measured, first = _flat(params), {}, [], None
     with tqdm(range(steps), desc=f"{rule.name}, {runs} runs", leave=False, disable=_quiet(progress)) as bar:
         for step in bar:
             if every and step % every == 0: measured.append((step, _measure(measure, model, params)))
@@ -179,11 +179,13 @@ def train(
             loss = trials.loss(outputs)
             first = loss if first is None else first
             alive = diverged < 0
-            curves[:, alive, step] = torch.stack([loss, trials.accuracy(outputs)]).cpu().double()[:, alive]
-            healthy = torch.isfinite(loss) & (loss <= DIVERGED * first.clamp(min=1e-12)) & alive.to(loss.device)
-            params, healthy = _update(params, grads, optimizer, memory, rates, step + 1, healthy)
+            curves[:, alive, step] = torch.stack([loss, trials.accuracy(outputs)])[:, alive].cpu().double()
+            moved = theta + rates[:, None] * optimizer.step(_flat(grads, params), memory, step + 1)
+            healthy = healthy & torch.isfinite(loss) & (loss <= DIVERGED * first.clamp(min=1e-12)) & torch.isfinite(moved.sum(1))
+            theta = torch.where(healthy[:, None], moved, theta)
+            params = _shaped(theta, params)
             diverged[alive & ~healthy.cpu()] = step
-            if (diverged >= 0).all(): break
+            if not healthy.any(): break
             if step % 50 == 0: bar.set_postfix(loss=f"{float(loss.nanmedian()):.4f}")
     if every: measured.append((steps, _measure(measure, model, params)))
     return Fit(model, params, rule, optimizer, _labelled(curves, diverged, rates, measured, params, task, n_trials))
@@ -193,15 +195,19 @@ def _quiet(progress) -> bool|None:
     if not progress or os.environ.get("RNNBIO_QUIET"): return True
     return False if "ipykernel" in sys.modules else None
 
-def _update(params, grads, optimizer, memory, rates, n, healthy):
-    "Every healthy run one step further; one whose step would not be finite stays, and is healthy no more."
-    old, given = params.tensors(), grads.tensors()
-    missing = [name for name in old if name != "h0" and (name not in given or given[name].shape != old[name].shape)]
+def _flat(values:Params, like:Params|None=None) -> Tensor:
+    "All that is trained, one row per run; RuntimeError when a gradient lacks what `like` holds."
+    tensors = values.tensors()
+    wanted = [name for name in (like or values).tensors() if name != "h0"]
+    missing = [name for name in wanted if name not in tensors or like and tensors[name].shape != getattr(like, name).shape]
     if missing: raise RuntimeError(f"the rule left {', '.join(missing)} without gradient")
-    per_run = lambda v, t: v.view(-1, *[1] * (t.ndim - 1))
-    new = {name: t if name == "h0" else t + per_run(rates, t) * optimizer.step(given[name], memory[name], n) for name, t in old.items()}
-    for t in new.values(): healthy = healthy & torch.isfinite(t.flatten(1).sum(1))
-    return Params(**{name: torch.where(per_run(healthy, t), t, old[name]) for name, t in new.items()}, seeds=params.seeds), healthy
+    return torch.cat([tensors[name].flatten(1) for name in wanted], 1)
+
+def _shaped(theta:Tensor, like:Params) -> Params:
+    "The rows of `_flat` as parameters again."
+    old = {name: t for name, t in like.tensors().items() if name != "h0"}
+    parts = theta.split([t[0].numel() for t in old.values()], 1)
+    return Params(**{name: part.reshape(t.shape) for (name, t), part in zip(old.items(), parts)}, h0=like.h0, seeds=like.seeds)
 
 def _measure(measure, model, params) -> dict[str, np.ndarray]:
     found = {name: torch.as_tensor(function(model, params)).detach().cpu().numpy() for name, function in measure.items()}
