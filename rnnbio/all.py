@@ -12,6 +12,8 @@ from rnnbio.plots import *
 from rnnbio.report import *
 from rnnbio.rules import *
 from rnnbio.seeds import *
+from rnnbio.store import *
+from rnnbio.sweep import *
 from rnnbio.tasks import *
 from rnnbio.train import *
 from rnnbio.trials import *

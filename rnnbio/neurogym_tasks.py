@@ -30,7 +30,7 @@ def duration_limit(timing, dt:float) -> float:
     if not 0 <= longest < math.inf: raise ValueError(f"timing must have durations between 0 and a finite limit, got {timing!r}")
     return longest // dt * dt
 
-# %% ../nbs/lib/22_neurogym_tasks.ipynb #fd779f17
+# %% ../nbs/lib/22_neurogym_tasks.ipynb #f949ff38
 class NeurogymTask(Task):
     "A task of neurogym. Subclasses name the environment and write `conditions` and `build`."
     loss, env_name, step_ms = "cross-entropy", "", 100.
@@ -72,7 +72,7 @@ class NeurogymTask(Task):
             start = start + duration
         return found | {"trial": (np.zeros(n_trials, int), steps(start))}
 
-    def arrays(self, rng, n_trials) -> dict[str, np.ndarray]:
+    def draw(self, rng, n_trials) -> dict[str, np.ndarray]:
         "Trials of every length, padded at the end; the mask is off in the padding."
         if self.source == "neurogym": return self._from_environment(rng, n_trials)
         periods = self.periods(rng, n_trials)
@@ -93,11 +93,11 @@ class NeurogymTask(Task):
     def sample(self, n_trials:int, seed:int, step:int=0) -> Trials:
         "A batch of fresh trials, the same for the same seed and step (float32)."
         n_trials = count("n_trials", n_trials)
-        if self.batching == "trial": return as_trials(self.arrays(generator(seed, f"trials/{self.name}", step), n_trials))
+        if self.batching == "trial": return super().sample(n_trials, seed, step)
         served = max(1, int(1e5 / (self.n_in + 1) / n_trials) // self.steps)      # segments neurogym's Dataset serves before it draws a new stream
         block, segment = divmod(count("step", step, 0), served)
         rng = generator(seed, f"stream/{self.name}", block)
-        return as_trials(cut_stream(lambda: self.arrays(rng, n_trials), segment * self.steps, self.steps))
+        return as_trials(cut_stream(lambda: self.draw(rng, n_trials), segment * self.steps, self.steps))
 
 def _neurogym():
     try: import neurogym

@@ -50,7 +50,7 @@ class Trials:
     @property
     def labelled(self) -> bool: return not self.targets.is_floating_point()
 
-# %% ../nbs/lib/10_trials.ipynb #c1a85acd
+# %% ../nbs/lib/10_trials.ipynb #00efdac5
 def _like(trials:Trials, outputs:Tensor) -> None:
     "Raises unless `outputs` can be compared with the targets."
     y, lead = trials.targets, trials.inputs.shape[:-1]
@@ -67,9 +67,11 @@ def loss(
 ) -> Tensor:           # [run], differentiable
     "The loss of each run (Eq. 1)."
     _like(self, outputs)
-    if self.labelled: each = -F.log_softmax(outputs, -1).gather(-1, self.targets.expand(outputs.shape[:-1])[..., None])[..., 0]
-    else: each = ((outputs - self.targets) ** 2).mean(-1) / 2
-    return (self.mask * each).sum((-2, -1)) / self.mask.sum((-2, -1))
+    weight = self.mask.sum((-2, -1))
+    if not self.labelled: return (self.mask[..., None] * (outputs - self.targets) ** 2).sum((-3, -2, -1)) / (2 * outputs.shape[-1] * weight)
+    log_p = F.log_softmax(outputs.movedim(-1, 0), 0)                     # classes first: torch is slow over a short last axis
+    surprise = -log_p.gather(0, self.targets.expand(outputs.shape[:-1])[None])[0]
+    return (self.mask * surprise).sum((-2, -1)) / weight
 
 @patch
 def error(
@@ -78,7 +80,7 @@ def error(
 ) -> Tensor:           # [run, time, trial, n_out]
     "How the loss of each run changes with its outputs (Eq. 2)."
     _like(self, outputs)
-    if self.labelled: each = outputs.softmax(-1) - F.one_hot(self.targets, outputs.shape[-1])
+    if self.labelled: each = outputs.movedim(-1, 0).softmax(0).movedim(0, -1) - F.one_hot(self.targets, outputs.shape[-1])
     else: each = (outputs - self.targets) / outputs.shape[-1]
     return each * (self.mask / self.mask.sum((-2, -1), keepdim=True))[..., None]
 
@@ -99,7 +101,7 @@ def accuracy(
     solved = (rms < size[..., None, None] / 2).all(-1) * asked
     return solved.sum(-1) / asked.sum(-1)
 
-# %% ../nbs/lib/10_trials.ipynb #4e758fde
+# %% ../nbs/lib/10_trials.ipynb #14cc3247
 @patch
 def to(
     self:Trials,
@@ -110,6 +112,15 @@ def to(
     if dtype in (None, self.inputs.dtype) and device in (None, self.inputs.device): return self
     move = lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None)
     return Trials._trusted(*(move(t) for t in (self.inputs, self.targets, self.mask, self.response)))
+
+@patch
+def trials(
+    self:Trials,
+    which:slice,    # of the trials
+) -> Trials:
+    "Some of the trials, as a view."
+    cut = lambda t, axis: t[(*[slice(None)] * (t.ndim + axis), which)]
+    return Trials._trusted(cut(self.inputs, -2), cut(self.targets, -1 if self.labelled else -2), cut(self.mask, -1), cut(self.response, -1))
 
 def stack_trials(
     batches:list[Trials],    # batches of one kind and size
