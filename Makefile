@@ -17,7 +17,7 @@ FIGURES := $(NAMES:%=$(OUT)/%.ipynb)
 export CUBLAS_WORKSPACE_CONFIG := :4096:8
 
 .DEFAULT_GOAL := help
-.PHONY: help figures $(PAPERS) $(NAMES) test export lab address docs clean FORCE
+.PHONY: help figures $(PAPERS) $(NAMES) report test export lab address docs clean FORCE
 .SECONDARY:
 
 help:              ## this list
@@ -30,6 +30,9 @@ figures: $(FIGURES)   ## every figure, into figures/PROFILE/
 
 $(foreach p,$(PAPERS),$(eval $(p): $(filter $(OUT)/$(p)/%,$(FIGURES))))
 $(NAMES): %: $(OUT)/%.ipynb
+
+report: $(READY)      ## every claim's verdict, into figures/paper/REPORT.md
+	@$(BIN)python -m rnnbio.report
 
 test: $(READY)        ## the notebooks' own checks, then pytest
 	$(BIN)nbdev_test --n_workers 2 --do_print

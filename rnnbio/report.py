@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PROFILES', 'PARAMETERS', 'project_root', 'pick_device', 'check_parameters', 'Figure', 'versions', 'device_name',
-           'learning_table', 'report_text', 'main']
+           'learning_table', 'report_text', 'write_report']
 
-# %% ../nbs/lib/15_report.ipynb #907ba1fd
+# %% ../nbs/lib/15_report.ipynb #a06eec61
 import ast
 import json
 import os
@@ -14,6 +14,7 @@ import sys
 import platform
 import time
 from dataclasses import asdict, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 import numpy as np
@@ -50,7 +51,7 @@ def check_parameters(
     given = [target.id for cell in injected for node in ast.parse(cell).body for target in node.targets]
     known_options("a figure notebook", given, PARAMETERS)
 
-# %% ../nbs/lib/15_report.ipynb #7bcc1342
+# %% ../nbs/lib/15_report.ipynb #e0c74540
 class Figure:
     "One figure of one paper in one profile: its settings (as attributes), seeds, device and files. Bad parameters raise before anything runs."
     def __init__(self,
@@ -136,6 +137,7 @@ def _plain(value):
     if isinstance(value, (list, tuple)): return [_plain(v) for v in value]
     return str(value) if isinstance(value, float) and not np.isfinite(value) else value
 
+@cache
 def versions() -> dict[str, str]:
     "Versions of what a result depends on."
     return {"python": platform.python_version()} | {name: version(name) for name in ("rnnbio", "torch", "numpy", "scipy", "neurogym")}
@@ -155,7 +157,7 @@ def learning_table(
     smooth = runs[["loss", "accuracy"]].map(lambda v: v.copy(data=moving_average(v.transpose(..., "step"), window)) if v.dims[-1] == "step" else v)
     return smooth.isel(step=steps).to_dataframe().reset_index()
 
-# %% ../nbs/lib/15_report.ipynb #b8119ed0
+# %% ../nbs/lib/15_report.ipynb #d6f8be04
 def report_text(
     root:Path,      # of the project
 ) -> str:
@@ -187,10 +189,14 @@ def _words(v, facts) -> str:
     runs = f" ({counts['runs']} runs: {counts['diverged']} diverged, {counts['not_learned']} did not learn)" if counts else ""
     return f"**{v['verdict']}**" + (f": {v['why']}" if v["why"] else "") + runs
 
-def main() -> None:
+def write_report() -> None:
     "Write the report; its path on standard output."
     root = project_root()
     path = root / "figures" / "paper" / "REPORT.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     _whole(path, lambda p: p.write_text(report_text(root), encoding="utf-8"))
     print(path.relative_to(root))
+
+# %% ../nbs/lib/15_report.ipynb #4841839c
+#| eval: false
+if __name__ == "__main__" and "ipykernel" not in sys.modules: write_report()

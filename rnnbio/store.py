@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'TENSORS', 'MANIFEST', 'results_root', 'canonical', 'key_of', 'source_hash', 'Result', 'Corrupt', 'Store',
-           'write_point', 'write_folder', 'save_checkpoint', 'load_checkpoints']
+           'write_point', 'batched', 'write_folders', 'save_checkpoint', 'load_checkpoints']
 
-# %% ../nbs/lib/50_store.ipynb #950455bd
+# %% ../nbs/lib/50_store.ipynb #d1b19faa
 import atexit
 import errno
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -56,7 +57,7 @@ def source_hash() -> str:
     for path in _sources(): digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
-# %% ../nbs/lib/50_store.ipynb #5c31adf4
+# %% ../nbs/lib/50_store.ipynb #63e96e4f
 @dataclass(frozen=True)
 class Result:
     "A run that was read back."
@@ -91,16 +92,16 @@ class Store:
         except OSError as e: raise OSError(e.errno, f"results cannot be written to {self.root}: {e.strerror} (RNNBIO_RESULTS names another folder)") from e
 
     def save(self,
-        key:str,
-        config:dict,                  # plain data
-        tensors:dict[str, Tensor],
-        facts:dict={},                # duration, device, ...
-    ) -> None:
-        "Write one result, whole or not at all; a result that is there already stays."
-        data = tensor_bytes({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
+        results,        # (config, tensors, facts) of each; config is plain data, facts are duration, device, ...
+    ) -> list[str]:     # their keys
+        "Write results, each whole or not at all; one that is there already stays."
+        return [key for some in batched(results, 256) for key in write_folders(self.root / "tmp", [self._files(*result) for result in some])]
+
+    def _files(self, config, tensors, facts) -> tuple[Path, dict[str, bytes]]:
+        key, data = key_of(config), tensor_bytes({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
         manifest = dict(format=FORMAT, key=key, config=config, checksums={TENSORS: _checksum(data)}, facts=dict(versions=versions(), source=source_hash(), **facts))
         manifest["checksums"][MANIFEST] = _manifest_checksum(manifest)
-        write_folder(self.path(key), self.root / "tmp", {TENSORS: data, MANIFEST: (json.dumps(manifest, indent=1) + "\n").encode()})
+        return self.path(key), {TENSORS: data, MANIFEST: (json.dumps(manifest, indent=1) + "\n").encode()}
 
     def load(self,
         key:str,
@@ -147,39 +148,41 @@ class Store:
         for path in found: shutil.rmtree(path, ignore_errors=True)
         return len(found)
 
-# %% ../nbs/lib/50_store.ipynb #d8dad81c
+# %% ../nbs/lib/50_store.ipynb #46eb1b98
 def write_point(name:str) -> None:
     "Nothing; tests put a crash here."
 
-def write_folder(
-    final:Path,                  # where the folder will stand
-    temporary:Path,              # a folder on the same disk for what is not finished
-    files:dict[str, bytes],
-) -> None:
-    "A folder with these files, complete and on the disk before it has its name."
-    work = temporary / uuid.uuid4().hex
+def batched(items, n):
+    "Lists of n, the last one shorter."
+    items = iter(items)
+    while some := list(itertools.islice(items, n)): yield some
+
+def write_folders(
+    temporary:Path,                              # a folder on the same disk for what is not finished
+    folders:list[tuple[Path, dict[str, bytes]]], # where each will stand, and its files
+) -> list[str]:                                  # their names
+    "Folders, each complete and on the disk before it has its name; the disk is waited for once for all of them."
+    work = [temporary / uuid.uuid4().hex for _ in folders]
     try:
         write_point("begin")
-        work.mkdir(parents=True)
-        for name, data in files.items():
-            write_point(f"before {name}")
-            with open(work / name, "wb") as file:
-                file.write(data[:len(data) // 2]); write_point(f"inside {name}")
-                file.write(data[len(data) // 2:]); file.flush(); os.fsync(file.fileno())
-        final.parent.mkdir(parents=True, exist_ok=True)
-        write_point("before rename")
-        try: os.rename(work, final)
-        except OSError as e:
-            if e.errno not in (errno.EEXIST, errno.ENOTEMPTY): raise          # another process was first, with the same numbers
-        write_point("after rename")
-        _sync(final.parent)
-    finally: shutil.rmtree(work, ignore_errors=True)
-
-def _sync(folder:Path) -> None:
-    "Make a rename last."
-    handle = os.open(folder, os.O_RDONLY)
-    try: os.fsync(handle)
-    finally: os.close(handle)
+        for folder, (final, files) in zip(work, folders):
+            folder.mkdir(parents=True); final.parent.mkdir(parents=True, exist_ok=True)
+            for name, data in files.items():
+                write_point(f"before {name}")
+                with open(folder / name, "wb") as file:
+                    file.write(data[:len(data) // 2]); write_point(f"inside {name}")
+                    file.write(data[len(data) // 2:])
+        os.sync()
+        for folder, (final, _) in zip(work, folders):
+            write_point("before rename")
+            try: os.rename(folder, final)
+            except OSError as e:
+                if e.errno not in (errno.EEXIST, errno.ENOTEMPTY): raise          # another process was first, with the same numbers
+            write_point("after rename")
+        os.sync()
+    finally:
+        for folder in work: shutil.rmtree(folder, ignore_errors=True)
+    return [final.name for final, _ in folders]
 
 def _checksum(data:bytes) -> str: return hashlib.sha256(data).hexdigest()
 

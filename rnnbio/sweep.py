@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VERSIONS', 'INITIALIZERS', 'spec_data', 'from_data', 'Run', 'best_lr', 'choose_lr', 'Failed', 'Sweep', 'run_bytes',
-           'task_of', 'compute', 'load_params', 'Estimate', 'estimate']
+           'task_of', 'compute', 'load_params', 'Estimate', 'estimate', 'main']
 
 # %% ../nbs/lib/51_sweep.ipynb #92fb9891
 import argparse
@@ -213,7 +213,7 @@ def _run(cell:dict) -> Run:
     cell = {("recurrent" if name == "gain" else name): spec_data(gaussian(v)) if name == "gain" else v for name, v in cell.items()}
     return Run(**cell)
 
-# %% ../nbs/lib/51_sweep.ipynb #8e782d2e
+# %% ../nbs/lib/51_sweep.ipynb #4d1a7e24
 def _memory_gb() -> float: return real("RNNBIO_MEMORY_GB", os.environ.get("RNNBIO_MEMORY_GB", 2.), 1e-6)
 
 def run_bytes(run:Run, task) -> int:
@@ -281,9 +281,8 @@ def _train_together(runs:dict[str, Run], states, store, bar) -> None:
                 progress=False, resume=resume, watch=watch)
     loss, accuracy, diverged = (torch.from_numpy(fit.data[v].values) for v in ("loss", "accuracy", "diverged"))
     facts = dict(device=device_name(some.backend), duration_s=round((time.time() - begin) / len(keys), 4), together=len(keys), resumed_at=resume.step if resume else 0)
-    for i, key in enumerate(keys):
-        weights = {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()}
-        store.save(key, runs[key].config(), weights | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()}, facts)
+    tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()}
+    store.save((runs[key].config(), tensors(i), facts) for i, key in enumerate(keys))
     for path, about, _ in load_checkpoints(store):
         if all(key in store for key in about["keys"]): path.unlink(missing_ok=True)
 
@@ -319,7 +318,7 @@ def load_params(
     names = [n for n in results[0].tensors if n.startswith("params/")]
     return Params(**{n.removeprefix("params/"): torch.stack([r.tensors[n] for r in results]) for n in names}, seeds=[r.config["seed"] for r in results])
 
-# %% ../nbs/lib/51_sweep.ipynb #72c8acd5
+# %% ../nbs/lib/51_sweep.ipynb #b1fc3920
 @dataclass(frozen=True)
 class Estimate:
     "What a sweep will take here."
@@ -355,6 +354,70 @@ def _timed(runs, task, steps) -> float:
     stamps = []
     class Nothing:
         update = staticmethod(lambda n: stamps.append(time.perf_counter()))
-        root, __contains__, save = Path("nowhere"), lambda self, key: False, lambda self, *a: None
+        root, __contains__, save = Path("nowhere"), lambda self, key: False, lambda self, results: None
     _train_together(runs, {}, Nothing(), Nothing())
     return (stamps[-1] - stamps[0]) * steps / (steps - 1)
+
+# %% ../nbs/lib/51_sweep.ipynb #43791344
+def main(
+    argv=None,      # words of the command line; default: the real ones
+) -> int:           # exit status
+    "The command line of this module."
+    parser = argparse.ArgumentParser(prog="python -m rnnbio.sweep", description="Sweeps and their results.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, words in dict(show="what a sweep asks", estimate="what it will take", run="compute what is missing").items():
+        command = commands.add_parser(name, help=words); command.add_argument("file", help="a sweep as JSON (Sweep.to_json)")
+        if name == "run":
+            command.add_argument("--device", default="auto", help="auto, cpu or cuda")
+            command.add_argument("--netcdf", help="also write the results to this file")
+    for name, words in dict(list="the results that are stored", verify="read every result and check it", clean="remove leftovers of interrupted runs and what was set aside").items(): commands.add_parser(name, help=words)
+    asked = parser.parse_args(argv)
+    return _COMMANDS[asked.command](asked, Store())
+
+def _read(asked) -> Sweep:
+    try: return Sweep.from_json(Path(asked.file).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as e: raise SystemExit(f"{asked.file}: not a sweep that can be read: {e}")
+
+def _show(asked, store) -> int:
+    sweep = _read(asked)
+    for name, values in sweep.coords().items(): print(f"{name:10s} {len(values):5d}  {', '.join(map(str, values))}")
+    print(f"{'fixed':16s}  {', '.join(f'{k}={sweep._label(v)}' for k, v in sweep.fixed.items())}\n{len(sweep.cells())} runs")
+    return 0
+
+def _estimate(asked, store) -> int:
+    e = estimate(_read(asked), store)
+    print(f"{e.networks} networks to train ({e.stored} stored), about {e.minutes:.1f} minutes here, {e.memory_gb:.2f} GB of memory, {e.disk_mb:.1f} MB of disk")
+    return 0
+
+def _compute(asked, store) -> int:
+    try: runs = _read(asked).run(asked.device, store)
+    except Failed as e:
+        print(e, file=sys.stderr)
+        return 1
+    if asked.netcdf: runs.to_netcdf(asked.netcdf, engine="h5netcdf")
+    print(f"{runs.key.size} runs are in {store.root}")
+    return 0
+
+def _list(asked, store) -> int:
+    keys = store.keys()
+    for key in keys:
+        config = json.loads((store.path(key) / "manifest.json").read_bytes())["config"]
+        print(key[:12], config["task"], config["rule"]["name"], *(f"{n}={config[n]}" for n in ("lr", "steps", "seed")), f"recurrent={config['recurrent']}")
+    print(f"{len(keys)} results in {store.root}")
+    return 0
+
+def _verify(asked, store) -> int:
+    keys = store.keys()
+    bad = [key for key in keys if store.load(key) is None]
+    print(f"{len(keys) - len(bad)} of {len(keys)} results are as they were written" + (f"; set aside: {', '.join(k[:12] for k in bad)}" if bad else ""))
+    return 1 if bad else 0
+
+def _clean(asked, store) -> int:
+    print(f"{store.clean()} leftovers removed from {store.root}")
+    return 0
+
+_COMMANDS = dict(show=_show, estimate=_estimate, run=_compute, list=_list, verify=_verify, clean=_clean)
+
+# %% ../nbs/lib/51_sweep.ipynb #9b6c03e3
+#| eval: false
+if __name__ == "__main__" and "ipykernel" not in sys.modules: sys.exit(main())

@@ -1,0 +1,213 @@
+"""Can a result be trusted? Crashes, races, full disks, damaged and old files."""
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnbio.store import Store, key_of
+from rnnbio.sweep import Failed, Run, Sweep, main
+import rnnbio.store
+import rnnbio.sweep
+
+HERE = Path(__file__).parent
+TINY = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=6, n_hidden=4, n_trials=2)
+
+CRASH = """
+import os, signal, sys
+import rnnbio.store as store
+point, count = sys.argv[1], [int(sys.argv[2])]
+def crash(name):
+    if name == point:
+        count[0] -= 1
+        if count[0] == 0: os.kill(os.getpid(), signal.SIGKILL)
+store.write_point = crash
+from rnnbio.sweep import Sweep
+Sweep.from_json(open(sys.argv[3]).read()).run(progress=False)
+"""
+
+
+def run(*command, root, **environment):
+    return subprocess.run([sys.executable, *command], env=os.environ | {"RNNBIO_RESULTS": str(root)} | environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def question(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sweep") / "tiny.json"
+    path.write_text(Sweep(**TINY).to_json())
+    return path
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory):
+    return Sweep(**TINY).run(store=Store(tmp_path_factory.mktemp("whole")), progress=False)
+
+
+POINTS = ["begin", "before run.safetensors", "inside run.safetensors", "before manifest.json", "inside manifest.json", "before rename", "after rename"]
+CHECKPOINTS = ["before checkpoint", "inside checkpoint", "before checkpoint rename", "after checkpoint rename"]
+
+
+@pytest.mark.parametrize("point, time_of_crash", [(p, 2) for p in POINTS] + [(p, 3) for p in CHECKPOINTS])
+def test_killed_at_a_write_point(tmp_path, question, answer, point, time_of_crash):
+    """Each result is absent, or complete and valid; the rerun ends with the bits of an uninterrupted one."""
+    died = run("-c", CRASH, point, str(time_of_crash), str(question), root=tmp_path, RNNBIO_CHECKPOINT_S="0")
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    store = Store(tmp_path)
+    for key in store.keys():
+        assert store.read(key).key == key
+    if point in CHECKPOINTS:
+        assert not store.keys()
+    again = Sweep(**TINY).run(store=store, progress=False)
+    assert again.identical(answer)
+    if point in CHECKPOINTS[1:]:
+        assert store.read(str(again.key.values.ravel()[0])).facts["resumed_at"] >= 2
+    store.clean()
+    assert not list((tmp_path / "tmp").glob("*"))
+
+
+def test_points_are_all_there_are(monkeypatch, tmp_path):
+    """The list above is what really happens."""
+    seen = []
+    monkeypatch.setattr(rnnbio.store, "write_point", seen.append)
+    monkeypatch.setenv("RNNBIO_CHECKPOINT_S", "0")
+    Sweep(**TINY).run(store=Store(tmp_path), progress=False)
+    assert set(seen) == set(POINTS) | set(CHECKPOINTS)
+
+
+def test_eight_processes_race_for_one_key(tmp_path):
+    script = """
+import sys, time, torch
+from rnnbio.store import Store
+store, config = Store(), {"seed": 1}
+while time.time() < float(sys.argv[1]): pass
+for _ in range(20): store.save([(config, {"x": torch.arange(1000.)}, {})])
+"""
+    start = str(time.time() + 8)
+    racers = [subprocess.Popen([sys.executable, "-c", script, start], env=os.environ | {"RNNBIO_RESULTS": str(tmp_path)}, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+    for racer in racers:
+        _, error = racer.communicate(timeout=120)
+        assert racer.returncode == 0, error
+    store = Store(tmp_path)
+    assert store.read(key_of({"seed": 1})).tensors["x"].sum() == 999 * 500
+    assert len(store.keys()) == 1 and not list((tmp_path / "tmp").iterdir())
+
+
+def test_full_disk(tmp_path, monkeypatch, answer):
+    store = Store(tmp_path)
+    Sweep(**TINY | dict(gain=.5)).run(store=store, progress=False)
+
+    def full(name):
+        if name == "inside manifest.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rnnbio.store, "write_point", full)
+    with pytest.raises(OSError, match="No space left"):
+        Sweep(**TINY).run(store=store, progress=False)
+    monkeypatch.undo()
+    assert len(store.keys()) == 2 and not list((tmp_path / "tmp").iterdir())     # what was written before stays
+    assert Sweep(**TINY).run(store=store, progress=False).identical(answer)
+
+
+def test_read_only_folder(tmp_path, monkeypatch):
+    def refuse(self, data):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(rnnbio.sweep, "train", lambda *a, **k: pytest.fail("training began"))
+    with pytest.raises(OSError, match="results cannot be written to .*Read-only file system"):
+        Sweep(**TINY).run(store=Store(tmp_path), progress=False)
+
+
+def test_results_of_other_code_are_used_with_a_warning(tmp_path, monkeypatch, answer):
+    store = Store(tmp_path)
+    Sweep(**TINY).run(store=store, progress=False)
+    monkeypatch.setattr(rnnbio.sweep, "source_hash", lambda: "another")
+    with pytest.warns(UserWarning, match="4 of 4 results were computed by other source code"):
+        assert Sweep(**TINY).run(store=store, progress=False).identical(answer)
+
+
+def test_an_older_result_is_read_or_refused_with_a_reason(tmp_path):
+    """A result committed when the format was 1: as long as that is the format it must be readable."""
+    store = Store(shutil.copytree(HERE / "fixtures" / "store", tmp_path / "store"))
+    (key,) = store.keys()
+    if rnnbio.store.FORMAT == 1:
+        result = store.read(key)
+        assert result.config["rule"]["name"] == "eprop" and result.tensors["loss"].shape == (6,)
+    else:
+        with pytest.raises(ValueError, match="has format 1"):
+            store.read(key)
+
+
+GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5), dict(recurrent={"kind": "uniform", "width": 1.}), dict(seed=7), dict(optimizer="sgd"), dict(task="dms"), dict(form="rate", activation="tanh")]
+
+
+def test_golden_keys_and_numbers():
+    """Fails when what is computed changes but VERSIONS in rnnbio.sweep did not, or the key did by accident.
+
+    After a deliberate change: raise the version of what changed, then `python tests/test_store.py` writes the new list.
+    """
+    for golden, (key, losses) in zip(json.loads((HERE / "fixtures" / "golden.json").read_text()), golden_now()):
+        assert golden["key"] == key, "the key of a configuration changed"
+        np.testing.assert_allclose(losses, golden["loss"], rtol=2e-4, err_msg=f"{golden['change']}: numbers changed under an unchanged key: raise a version")
+
+
+def golden_now():
+    import tempfile
+    base = dict(task="romo", rule="eprop", lr=1e-2, steps=6, n_hidden=8, n_trials=4, seed=0)
+    with tempfile.TemporaryDirectory() as folder:
+        for change in GOLDEN:
+            runs = Sweep(**(base | change)).run(device="cpu", store=Store(folder), progress=False)
+            yield str(runs.key.values), runs.loss.values.tolist()
+
+
+def test_ten_thousand_runs(tmp_path, monkeypatch, capsys):
+    """They compute, are found again and listed; the store stays quick because a run is one small folder."""
+    monkeypatch.setenv("RNNBIO_RESULTS", str(tmp_path))
+    many = Sweep(task="romo", rule="eprop", gain=np.linspace(.1, 2, 100).tolist(), seed=range(100), lr=1e-3, steps=1, n_hidden=2, n_trials=1)
+    runs = many.run(progress=False)
+    assert runs.loss.shape == (100, 100, 1) and np.isfinite(runs.loss).all()
+    assert main(["list"]) == 0
+    assert "10000 results" in capsys.readouterr().out
+
+
+def test_command_line(tmp_path, question, monkeypatch, capsys):
+    monkeypatch.setenv("RNNBIO_RESULTS", str(tmp_path))
+    assert main(["show", str(question)]) == 0 and "4 runs" in capsys.readouterr().out
+    assert main(["estimate", str(question)]) == 0 and "4 networks to train" in capsys.readouterr().out
+    assert main(["run", str(question), "--netcdf", str(tmp_path / "out.nc")]) == 0 and (tmp_path / "out.nc").is_file()
+    assert main(["verify"]) == 0 and "4 of 4" in capsys.readouterr().out
+    store = Store(tmp_path)
+    damaged = store.path(store.keys()[0]) / "run.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="set aside"):
+        assert main(["verify"]) == 1
+    assert "3 of 4" in capsys.readouterr().out
+    assert main(["clean"]) == 0 and "1 leftovers" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="not a sweep that can be read"):
+        main(["show", str(damaged)])
+
+
+def test_a_failing_run_sets_the_exit_status(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RNNBIO_RESULTS", str(tmp_path))
+    from rnnbio.rules import get_rule
+    path = tmp_path / "broken.json"
+    path.write_text(Sweep(**TINY | dict(rule=["bptt", get_rule("mdgl", types=(0, 1, 0))])).to_json())
+    assert main(["run", str(path)]) == 1
+    assert "4 of 8 runs raised, the others are stored" in capsys.readouterr().err
+    assert len(Store(tmp_path).keys()) == 4
+
+
+if __name__ == "__main__":
+    fixtures = HERE / "fixtures"
+    fixtures.mkdir(exist_ok=True)
+    golden = [dict(change=change, key=key, loss=losses) for change, (key, losses) in zip(GOLDEN, golden_now())]
+    (fixtures / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
+    if not (fixtures / "store").exists():
+        Sweep(**TINY | dict(rule="eprop", gain=.5, seed=0)).run(store=Store(fixtures / "store"), progress=False)
