@@ -48,7 +48,7 @@ lab: $(READY)         ## open the notebooks in Jupyter
 address:              ## carry the repository's address from settings.ini into README, notebooks and CITATION
 	@slug=$$(sed -nE 's/^(user|repo) = (.*)/\2/p' settings.ini | paste -sd/) && branch=$$(sed -nE 's/^branch = (.*)/\1/p' settings.ini) && \
 	sed -i.bak -E "s#(github\.com/|research\.google\.com/github/)[^/ \")]+/rnnbio#\1$$slug#g; s#($$slug)(\.git)?(/blob/|@)[^/\" ]+#\1\2\3$$branch#g" README.md CITATION.cff nbs/*.ipynb nbs/*/*.ipynb && \
-	find . -name '*.bak' -not -path './.venv/*' -delete && echo "address: $$slug, branch $$branch"
+	rm -f README.md.bak CITATION.cff.bak nbs/*.bak nbs/*/*.bak && echo "address: $$slug, branch $$branch"
 
 docs: $(READY)        ## a web site of the notebooks (needs quarto)
 	@command -v quarto >/dev/null || { echo 'make docs needs quarto (https://quarto.org), which is not on the PATH; the notebooks can be read as they are'; exit 1; }

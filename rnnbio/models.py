@@ -113,7 +113,7 @@ def cat(
     if len(names) != 1: raise ValueError(f"ensembles to join must hold the same tensors, got {sorted(names)}")
     return cls(**{name: torch.cat([getattr(e, name) for e in ensembles]) for name in names.pop()}, seeds=sum((e.seeds for e in ensembles), ()))
 
-# %% ../nbs/lib/20_models.ipynb #13e6dba2
+# %% ../nbs/lib/20_models.ipynb #f80ab2e2
 @patch
 def init(
     self:LeakyRNN,
@@ -134,7 +134,8 @@ def init(
     return params
 
 def check_params(model:LeakyRNN, params:Params) -> None:
-    "ValueError unless these are numbers for this network: shapes, biases, finite values."
+    "ValueError unless these are numbers for this network: precision, shapes, biases, finite values."
+    if params.dtype not in (torch.float32, torch.float64): raise ValueError(f"params must be float32 or float64, got {params.dtype}")
     sizes = params.W_x.shape[-1], params.W_h.shape[-1], params.w.shape[-2]
     if sizes != (model.n_in, model.n_hidden, model.n_out):
         raise ValueError(f"params are of a network with (n_in, n_hidden, n_out) = {sizes}, but model is one with {(model.n_in, model.n_hidden, model.n_out)}")

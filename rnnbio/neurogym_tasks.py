@@ -15,10 +15,11 @@ from .seeds import generator
 from .tasks import Task, as_trials
 from .trials import Trials
 
-# %% ../nbs/lib/22_neurogym_tasks.ipynb #e4f6302c
+# %% ../nbs/lib/22_neurogym_tasks.ipynb #d91f70b0
 def duration_limit(timing, dt:float) -> float:
     "The longest duration, in ms, a neurogym timing can draw; ValueError when it has no limit."
     below = lambda least, most: most if least >= most else np.nextafter(most, 0)      # neurogym draws least <= t < most
+    if timing is None or isinstance(timing, str) or hasattr(timing, "__len__") and not len(timing): raise ValueError(f"timing {timing!r} is not supported: give a duration in ms")
     if isinstance(timing, (int, float)): longest = timing
     elif hasattr(timing, "vmax"): longest = below(timing.vmin, timing.vmax)                                        # TruncExp
     elif isinstance(timing[0], (int, float)): longest = max(timing)
@@ -30,7 +31,7 @@ def duration_limit(timing, dt:float) -> float:
     if not 0 <= longest < math.inf: raise ValueError(f"timing must have durations between 0 and a finite limit, got {timing!r}")
     return longest // dt * dt
 
-# %% ../nbs/lib/22_neurogym_tasks.ipynb #f949ff38
+# %% ../nbs/lib/22_neurogym_tasks.ipynb #500b973d
 class NeurogymTask(Task):
     "A task of neurogym. Subclasses name the environment and write `conditions` and `build`."
     loss, env_name, step_ms = "cross-entropy", "", 100.
@@ -46,6 +47,7 @@ class NeurogymTask(Task):
         seq_len:int=100,             # steps of a row of the stream (yang2020's notebook)
         source:str="vectorised",     # vectorised, or neurogym: trial by trial from the environment
     ):
+        if not isinstance(timing, dict | None): raise ValueError(f"timing must be a dictionary {{period: ms}}, got {timing!r}")
         ngym = _neurogym()
         self.step_ms, sigma = real("dt", dt, 1e-9), real("sigma", sigma, 0)
         with warnings.catch_warnings():
@@ -117,7 +119,7 @@ def cut_stream(
     string = lambda name, b: np.concatenate([t[name][t["mask"][:, b], b] for t in trials])[start:start + length]
     return {name: np.stack([string(name, b) for b in rows], 1) for name in trials[0]}
 
-# %% ../nbs/lib/22_neurogym_tasks.ipynb #0d5494d9
+# %% ../nbs/lib/22_neurogym_tasks.ipynb #48c1b39b
 def choice_entropy(
     mus,          # the discriminabilities, equally likely; [coherence]
 ) -> float:
@@ -140,8 +142,15 @@ def match_entropy(
     surprise = np.logaddexp(0, np.logaddexp(a - b, b - a) - np.logaddexp(a + b, -a - b))
     return float(weight @ surprise @ weight / weight.sum()**2)
 
-def _references(task, H_c:float) -> dict[str, float]:
-    "The levels of Eq. 1, with durations drawn 20000 times where they are random."
+def _discriminability(task) -> np.ndarray:
+    "mu of each coherence: the summed difference of two channels, in units of its noise."
+    n = task.env.timing["stimulus"] // task.env.dt
+    return np.array(task.env.cohs) / 100 * n / np.sqrt(2 * max(n, 1)) / max(task.env.sigma, 1e-6)
+
+def _references(task, choice) -> dict[str, float]:
+    "The levels of Eq. 1, with durations drawn 20000 times where they are random; `choice()` is H_c."
+    if any(not isinstance(t, (int, float)) for name, t in task.env.timing.items() if name in ("stimulus", "sample", "test")):
+        raise ValueError(f"task {task.name} knows its loss levels only for evidence of fixed duration, got timing {task.env.timing}")
     periods = task.periods(generator(0, f"references/{task.name}"), 20000)
     length = lambda name: periods[name][1] - periods[name][0]
     d, T = length("decision").mean(), length("trial").mean()
@@ -155,9 +164,9 @@ def _references(task, H_c:float) -> dict[str, float]:
             surprise_of_when -= running.mean() * sum(p * math.log(p) for p in (q, 1 - q) if p > 0)
     share = d / T
     constant = -(1 - share) * math.log(1 - share) - share * math.log(share / 2)
-    return {"silent": math.log(3), "constant": constant, "when": float(share * math.log(2)), "ideal": float(share * H_c + surprise_of_when / T)}
+    return {"silent": math.log(3), "constant": constant, "when": float(share * math.log(2)), "ideal": float(share * choice() + surprise_of_when / T)}
 
-# %% ../nbs/lib/22_neurogym_tasks.ipynb #51965f35
+# %% ../nbs/lib/22_neurogym_tasks.ipynb #695bef9a
 def _pulled(theta, angle, coherence): return np.cos(theta - angle[:, None]) * (coherence / 200)[:, None] + .5      # ring of channels pulled towards an angle, [trial, channel]
 
 class PerceptualDecision(NeurogymTask):
@@ -178,10 +187,9 @@ class PerceptualDecision(NeurogymTask):
         return dict(inputs=np.concatenate([during["fixation"][..., None], seen], -1), targets=during["decision"] * (truth + 1))
 
     def references(self):
-        n, sigma = self.env.timing["stimulus"] // self.env.dt, self.env.sigma
-        with np.errstate(divide="ignore"): return _references(self, choice_entropy(np.array(self.env.cohs) / 100 * n / np.sqrt(2 * n) / max(sigma, 1e-6)))
+        return _references(self, lambda: choice_entropy(_discriminability(self)))
 
-# %% ../nbs/lib/22_neurogym_tasks.ipynb #7905b3dc
+# %% ../nbs/lib/22_neurogym_tasks.ipynb #fa84ff03
 class DelayMatch(NeurogymTask):
     "DelayMatchSample-v0 of neurogym 2.3.1 (miller1996): DMS of zhang2024 and liu2024."
     name, env_name, cued = "dms", "DelayMatchSample-v0", True
@@ -202,9 +210,9 @@ class DelayMatch(NeurogymTask):
 
     def references(self):
         mu = lambda period: self.env.timing[period] // self.env.dt / np.sqrt(2 * max(self.env.timing[period] // self.env.dt, 1)) / max(self.env.sigma, 1e-6)
-        return _references(self, match_entropy(mu("sample"), mu("test")))
+        return _references(self, lambda: match_entropy(mu("sample"), mu("test")))
 
-# %% ../nbs/lib/22_neurogym_tasks.ipynb #cddf53e0
+# %% ../nbs/lib/22_neurogym_tasks.ipynb #5dc258dc
 class ContextDecision(NeurogymTask):
     "ContextDecisionMaking-v0 of neurogym 2.3.1 (mante2013): CXT of liu2024."
     name, env_name = "context", "ContextDecisionMaking-v0"
@@ -236,5 +244,4 @@ class ContextDecision(NeurogymTask):
         return dict(inputs=np.concatenate([during["fixation"][..., None], seen, *cue], -1), targets=during["decision"] * truth)
 
     def references(self):
-        n = self.env.timing["stimulus"] // self.env.dt
-        return _references(self, choice_entropy(np.array(self.env.cohs) / 100 * n / np.sqrt(2 * n) / max(self.env.sigma, 1e-6)))
+        return _references(self, lambda: choice_entropy(_discriminability(self)))

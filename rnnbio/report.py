@@ -6,20 +6,23 @@
 __all__ = ['PROFILES', 'PARAMETERS', 'project_root', 'pick_device', 'check_parameters', 'Figure', 'versions', 'device_name',
            'learning_table', 'report_text', 'write_report']
 
-# %% ../nbs/lib/15_report.ipynb #a06eec61
+# %% ../nbs/lib/15_report.ipynb #a527052f
 import ast
+import hashlib
 import json
 import os
 import sys
 import platform
+import tempfile
 import time
 from dataclasses import asdict, replace
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 from .checks import count, known_options, one_of
 from .claims import judge, load_claims
 from .plots import moving_average
@@ -51,7 +54,7 @@ def check_parameters(
     given = [target.id for cell in injected for node in ast.parse(cell).body for target in node.targets]
     known_options("a figure notebook", given, PARAMETERS)
 
-# %% ../nbs/lib/15_report.ipynb #e0c74540
+# %% ../nbs/lib/15_report.ipynb #d368c319
 class Figure:
     "One figure of one paper in one profile: its settings (as attributes), seeds, device and files. Bad parameters raise before anything runs."
     def __init__(self,
@@ -72,9 +75,9 @@ class Figure:
         self.paper, self.notebook = name.split("/")
         self.seeds = range(self.seed, self.seed + self.settings["n_seeds"])
         self.claims = load_claims(project_root() / "nbs" / self.paper / "claims.toml")
-        self.evidence, self.counts, self.begin = {}, {}, time.time()
+        self.evidence, self.conditions, self.keys, self.training_s, self.begin = {}, [], set(), 0., time.time()
         default = project_root() / "figures" / (self.profile + (f"-seed{self.seed}" if self.seed else "")) / self.paper
-        self.folder = Path(out) if out else default
+        self.folder = Path(out or (tempfile.mkdtemp(prefix="rnnbio-test-") if self.profile == "test" else default))
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def __getattr__(self, name):
@@ -95,13 +98,19 @@ class Figure:
 
     def tally(self,
         runs,            # a sweep's data set
-        level:float,     # a run has learned when its mean loss over the last tenth is below this
-        share:float=.9,  # of that level, so that noise around it does not count
-    ) -> None:
-        "Count runs that diverged and runs that did not learn; the counts stand beside the verdicts."
+        level:float,     # a run has learned when its mean loss over the last tenth is below this ...
+        share:float=.9,  # ... times this, so that noise around it does not count
+        **labels,        # what these runs are: rule="bptt"
+    ) -> pd.DataFrame:   # per condition: runs, diverged, not learned, learning rate and how it was chosen
+        "Count runs that diverged and runs that did not learn. The table also goes to the figure's JSON, with which runs these are and how long they took."
         last = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
-        for name, number in dict(runs=last.size, diverged=int((runs.diverged >= 0).sum() + (runs.key == "").sum()), not_learned=int((last >= share * level).sum())).items():
-            self.counts[name] = self.counts.get(name, 0) + number
+        per_seed = xr.Dataset(dict(runs=xr.ones_like(last, int), diverged=(runs.diverged >= 0) | (runs.key == ""), not_learned=last >= share * level))
+        table = per_seed.sum("seed").assign({name: runs[name].isel(seed=0, drop=True) for name in ("lr", "lr_note") if name in runs and "seed" in runs[name].dims})
+        table = table.to_dataframe().reset_index().drop(columns="seed", errors="ignore").assign(**labels)
+        self.conditions += table.to_dict("records")
+        self.keys |= {str(key) for key in runs.key.values.ravel() if key}
+        self.training_s += float(runs.seconds.sum())
+        return table
 
     def judge(self,
         id:str,          # of the claim, in claims.toml
@@ -115,8 +124,9 @@ class Figure:
         "Verdicts of the figure's claims; they and where they come from go to its JSON."
         verdicts = [replace(v, beside=beside) for beside, evidence in self.evidence.items() for v in judge(evidence, self.claims, self.profile)]
         facts = dict(figure=self.name, profile=self.profile, seeds=list(self.seeds), device=device_name(self.device), settings=self.settings,
-                     duration_s=round(time.time() - self.begin, 1), versions=versions(), counts=self.counts, claims=[_plain(asdict(v)) for v in verdicts])
-        _whole(self.folder / f"{self.notebook}.json", lambda p: p.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8"))
+                     duration_s=round(time.time() - self.begin, 1), training_s=round(self.training_s, 1),
+                     runs_sha256=hashlib.sha256("".join(sorted(self.keys)).encode()).hexdigest(), versions=versions(), conditions=self.conditions, claims=[asdict(v) for v in verdicts])
+        _whole(self.folder / f"{self.notebook}.json", lambda p: p.write_text(json.dumps(_plain(facts), indent=1) + "\n", encoding="utf-8"))
         return pd.DataFrame([dict(claim=v.claim.id, beside=v.beside, verdict=v.verdict, mean=v.mean, low=v.interval[0], high=v.interval[1], p=v.p, why=v.why, statistic=v.claim.statistic) for v in verdicts])
 
 def _cells_run() -> list[str]:
@@ -135,12 +145,16 @@ def _plain(value):
     "For JSON: tuples become lists, numbers that are not finite become words."
     if isinstance(value, dict): return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)): return [_plain(v) for v in value]
+    if isinstance(value, np.generic): return _plain(value.item())
     return str(value) if isinstance(value, float) and not np.isfinite(value) else value
 
 @cache
 def versions() -> dict[str, str]:
     "Versions of what a result depends on."
-    return {"python": platform.python_version()} | {name: version(name) for name in ("rnnbio", "torch", "numpy", "scipy", "neurogym")}
+    def found(name):
+        try: return version(name)
+        except PackageNotFoundError: return "not installed"
+    return {"python": platform.python_version()} | {name: found(name) for name in ("rnnbio", "torch", "numpy", "scipy", "numba", "llvmlite", "neurogym")}
 
 def device_name(device:str) -> str:
     "What it ran on, in words."
@@ -157,7 +171,7 @@ def learning_table(
     smooth = runs[["loss", "accuracy"]].map(lambda v: v.copy(data=moving_average(v.transpose(..., "step"), window)) if v.dims[-1] == "step" else v)
     return smooth.isel(step=steps).to_dataframe().reset_index()
 
-# %% ../nbs/lib/15_report.ipynb #d6f8be04
+# %% ../nbs/lib/15_report.ipynb #13bdf739
 def report_text(
     root:Path,      # of the project
 ) -> str:
@@ -165,19 +179,22 @@ def report_text(
     lines = ["# Claims and verdicts", "", "Computed by the figures of the paper profile (ten paired seeds); rules of the verdict: `nbs/lib/12_claims.ipynb`. Intervals are 95 %. "
              "A verdict *beside* is the same test under another choice than ours.", ""]
     for path in sorted((root / "nbs").glob("*/claims.toml")):
-        paper, found = path.parent.name, {}
+        paper, found, made = path.parent.name, {}, []
         for file in sorted((root / "figures" / "paper" / paper).glob("*.json")):
             facts = json.loads(file.read_text(encoding="utf-8"))
+            made.append(_made(facts))
             for v in facts["claims"]: found.setdefault(v["claim"]["id"], []).append((v, facts))
         lines += [f"## {paper}", "", "| claim | statistic | expected | mean and interval | p | verdict | the paper says | figure |", "|---|---|---|---|---|---|---|---|"]
         for id, claim in load_claims(path).items():
-            link = f"[{claim.figure}]({paper}/{claim.figure}.png), [notebook](../../nbs/{paper}/{claim.figure}.ipynb)" if claim.figure.startswith("fig") else f"[{claim.figure}](../../{claim.figure}.ipynb)"
-            head, tail = f"**{id}.** {claim.claim} | {claim.statistic} | {claim.expect} {claim.margin:g}", f"{claim.paper or 'ours'} | {link}"
+            notebook = Path("nbs", paper, claim.figure + ".ipynb") if claim.figure.startswith("fig") else Path(claim.figure + ".ipynb")
+            link = f"{claim.figure} (to come)" if not (root / notebook).is_file() else f"[notebook](../../{notebook})"
+            if (root / "figures" / "paper" / paper / f"{claim.figure}.png").is_file(): link = f"[{claim.figure}]({paper}/{claim.figure}.png), {link}"
+            head, tail = f"**{id}.** {claim.claim} | {claim.statistic} | {claim.expect} {claim.margin:g}", f"{claim.paper or '(our check)'} | {link}"
             if id not in found: lines.append(f"| {head} | | | not judged yet | {tail} |")
             for v, facts in found.get(id, []):
                 first, last = (f"{id} beside: {v['beside']} | | ", " | ") if v["beside"] else (head, tail)
                 lines.append(f"| {first} | {_number(v)} | {v['p']:.3f} | {_words(v, facts)} | {last} |")
-        lines.append("")
+        lines += ["", *made, ""]
     return "\n".join(lines)
 
 def _number(v) -> str:
@@ -185,9 +202,14 @@ def _number(v) -> str:
     return f"{float(v['mean']):.3g} [{low:.3g}, {high:.3g}]"
 
 def _words(v, facts) -> str:
-    counts = facts.get("counts") or {}
-    runs = f" ({counts['runs']} runs: {counts['diverged']} diverged, {counts['not_learned']} did not learn)" if counts else ""
-    return f"**{v['verdict']}**" + (f": {v['why']}" if v["why"] else "") + runs
+    return f"**{v['verdict']}**" + (f": {v['why']}" if v["why"] else "")
+
+def _made(facts) -> str:
+    "One line on the runs behind a figure."
+    total = {name: sum(c[name] for c in facts["conditions"]) for name in ("runs", "diverged", "not_learned")}
+    edge = sum(c.get("lr_note", "") not in ("", None) for c in facts["conditions"])
+    return (f"- {facts['figure']}: {total['runs']} runs, of which {total['diverged']} diverged and {total['not_learned']} did not learn; in {edge} of {len(facts['conditions'])} conditions the learning rate is at the edge "
+            f"of its grid. {facts['training_s'] / 60:.0f} minutes of training on {facts['device']}.")
 
 def write_report() -> None:
     "Write the report; its path on standard output."

@@ -6,8 +6,9 @@
 __all__ = ['BACK', 'RULES', 'Rule', 'get_rule', 'feedback_matrix', 'dale_types', 'type_mean', 'back_matrix',
            'outputs_and_gradient', 'gradient', 'one_step', 'gradient_alignment', 'credit_reach']
 
-# %% ../nbs/lib/30_rules.ipynb #2c0b07fd
+# %% ../nbs/lib/30_rules.ipynb #c680a08f
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -76,7 +77,10 @@ def get_rule(
     known_options(f"rule {rule.name}", changes, [f.name for f in fields(Rule)])
     return replace(rule, **changes)
 
-# %% ../nbs/lib/30_rules.ipynb #0b81ab69
+# %% ../nbs/lib/30_rules.ipynb #964f2928
+@lru_cache(maxsize=64)
+def _random_feedback(seeds, n, n_out) -> Tensor: return draw("normal", (n, n_out), seeds, "feedback") / n**.5      # kept: training asks at every step
+
 def feedback_matrix(
     rule:Rule,
     params:Params,
@@ -84,7 +88,7 @@ def feedback_matrix(
     "F: how errors at the outputs reach the units."
     if rule.feedback == "symmetric": return params.w.mT
     runs, n_out, n = params.w.shape
-    if rule.feedback == "random": return draw("normal", (n, n_out), params.seeds, "feedback").to(params.w) / n**.5
+    if rule.feedback == "random": return _random_feedback(params.seeds, n, n_out).to(params.w)
     given = torch.tensor(rule.feedback, dtype=torch.float64).to(params.w)
     if given.shape not in ((n, n_out), (runs, n, n_out)):
         raise ValueError(f"feedback must be [unit, n_out] = {[n, n_out]} or [run, unit, n_out], got shape {list(given.shape)}")

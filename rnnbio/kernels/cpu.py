@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['JIT', 'FORMS', 'ACTIVATIONS', 'one_blas_thread', 'set_threads', 'forward', 'backward']
 
-# %% ../../nbs/lib/16_kernels_cpu.ipynb #d3cdb48a
+# %% ../../nbs/lib/16_kernels_cpu.ipynb #d026d1e1
 import os
 from contextlib import contextmanager
 from functools import cache
@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
+from ..checks import count
 
-# %% ../../nbs/lib/16_kernels_cpu.ipynb #a91d2e67
+# %% ../../nbs/lib/16_kernels_cpu.ipynb #8e8da4cf
 JIT = dict(cache=True, error_model="numpy",       # numpy: no check for division by zero, which would keep loops from becoming vector instructions
            fastmath={"reassoc", "contract", "arcp", "nsz", "afn"})
 FORMS, ACTIVATIONS = {"current": 0, "rate": 1}, {"relu": 0, "tanh": 1, "linear": 2}      # codes
@@ -34,8 +35,10 @@ def set_threads(
     n:int|None=None,       # threads; default: as many as there are cores, or RNNBIO_THREADS
 ) -> int:
     "How many runs are stepped at once; returns the number in force."
-    nb.set_num_threads(min(int(n or os.environ.get("RNNBIO_THREADS") or len(os.sched_getaffinity(0))), nb.config.NUMBA_NUM_THREADS))
+    nb.set_num_threads(min(count("threads", int(n or os.environ.get("RNNBIO_THREADS") or nb.config.NUMBA_NUM_THREADS)), nb.config.NUMBA_NUM_THREADS))
     return nb.get_num_threads()
+
+set_threads()
 
 # %% ../../nbs/lib/16_kernels_cpu.ipynb #7a42a3a6
 def _tanh(u): return np.tanh(u)
