@@ -76,6 +76,15 @@ def test_readme_example_runs_as_written():
     assert fit.loss.shape == (5, 2000) and float(fit.loss[:, -200:].mean()) < task.references()["silent"]
 
 
+def test_readme_sweep_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("RNNBIO_RESULTS", str(tmp_path))
+    monkeypatch.setenv("RNNBIO_QUIET", "1")
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1].replace("steps=2000", "steps=3")
+    scope = {}
+    exec("from rnnbio.all import *\n" + code, scope)
+    assert scope["runs"].loss.shape == (2, 3, 5, 3) and set(scope["runs"].lr_note.values.ravel()) <= {"", "lowest of the grid", "highest of the grid"}
+
+
 @pytest.mark.parametrize("wrong, says", [
     (dict(rule="e_prop"), "did you mean 'eprop'"),
     (dict(optimizer="adamw"), "optimizer must be one of adam, sgd"),
