@@ -59,7 +59,7 @@ POINTS = ["begin", "before run.safetensors", "inside run.safetensors", "before m
 CHECKPOINTS = ["before checkpoint", "inside checkpoint", "before checkpoint rename", "after checkpoint rename"]
 
 
-@pytest.mark.parametrize("point, time_of_crash", [(p, 2) for p in POINTS] + [(p, 3) for p in CHECKPOINTS])
+@pytest.mark.parametrize("point, time_of_crash", [(p, 1 if p == "begin" else 2) for p in POINTS] + [(p, 3) for p in CHECKPOINTS])
 def test_killed_at_a_write_point(tmp_path, question, answer, point, time_of_crash):
     """Each result is absent, or complete and valid; the rerun ends with the bits of an uninterrupted one."""
     died = run("-c", CRASH, point, str(time_of_crash), str(question), root=tmp_path, RNNBIO_CHECKPOINT_S="0")
