@@ -160,14 +160,15 @@ def device_name(device:str) -> str:
     "What it ran on, in words."
     return torch.cuda.get_device_name() if device == "cuda" else f"cpu, {platform.machine()}, {torch.get_num_threads()} threads"
 
-# %% ../nbs/lib/15_report.ipynb #69e630b8
+# %% ../nbs/lib/15_report.ipynb #1b1eae2f
 def learning_table(
     runs,             # a sweep's data set, with `loss` and `accuracy` over its axes and step
-    every:int=50,     # rows are this many steps apart
+    every:int=50,     # rows are this many steps apart; the last step is always there
     window:int=100,   # of the moving average, as in `plot_learning`
 ) -> pd.DataFrame:
     "Smoothed loss and accuracy as a tidy table."
-    steps = slice(every - 1, None, every)
+    n = runs.sizes["step"]
+    steps = sorted({*range(every - 1, n, every), n - 1})
     smooth = runs[["loss", "accuracy"]].map(lambda v: v.copy(data=moving_average(v.transpose(..., "step"), window)) if v.dims[-1] == "step" else v)
     return smooth.isel(step=steps).to_dataframe().reset_index()
 
