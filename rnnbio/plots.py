@@ -85,7 +85,7 @@ def moving_average(
     first = np.maximum(n - window, 0)
     return (total[..., n] - total[..., first]) / (n - first)
 
-# %% ../nbs/lib/13_plots.ipynb #b7784a6f
+# %% ../nbs/lib/13_plots.ipynb #61d17938
 def plot_learning(
     ax,                     # where to draw
     curves:dict,            # label: loss [seed, step]
@@ -96,8 +96,9 @@ def plot_learning(
 ) -> None:
     "Loss against training step: mean and standard deviation over seeds of the smoothed curves."
     for label, runs in curves.items():
-        smooth = moving_average(runs, window)[:, start:]
-        steps, mean, std = np.arange(start, start + smooth.shape[1]), smooth.mean(0), smooth.std(0)
+        steps = np.arange(start, np.shape(runs)[1], max(1, (np.shape(runs)[1] - start) // 400))      # more points than a column has pixels only make the file large
+        smooth = moving_average(runs, window)[:, steps]
+        mean, std = smooth.mean(0), smooth.std(0)
         ax.plot(steps, mean, color=colors[label], label=label)
         ax.fill_between(steps, mean - std, mean + std, color=colors[label], alpha=.2, lw=0)
     for label, level in levels.items():
