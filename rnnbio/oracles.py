@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from .kernels.batched import ACTIVATIONS
 from .models import LeakyRNN, Params, start_state
-from .rules import Rule, back_matrix, feedback_matrix, get_rule, outputs_and_gradient, type_mean
+from .rules import Rule, back_matrix, feedback_matrix, get_rule, gradient, type_mean
 from .trials import Trials
 
 # %% ../nbs/lib/31_oracles.ipynb #a20b004c
@@ -64,9 +64,7 @@ def online_gradient(
 ) -> tuple[Tensor, Params]:   # loss [run], gradient
     "The gradient of a rule, computed forward in time with nothing stored but the present (Eqs. 1 to 3)."
     rule = get_rule(rule)
-    if rule.back in ("full", "types"):
-        outputs, grads = outputs_and_gradient(model, params, trials, get_rule(rule, forward=True))
-        return trials.loss(outputs), grads
+    if rule.back in ("full", "types"): return gradient(model, params, trials, get_rule(rule, forward=True))
     with torch.no_grad(): return _with_traces(model, params, trials, rule)
 
 def _with_traces(model, params, trials, rule):

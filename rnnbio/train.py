@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 from .checks import count, real
 from .models import LeakyRNN, Network, Params, check_inputs, check_params
-from .rules import Rule, get_rule, outputs_and_gradient
+from .rules import Rule, get_rule, learning_signal
 from .trials import Trials, stack_trials
 
 # %% ../nbs/lib/40_train.ipynb #3acda8e6
@@ -178,10 +178,10 @@ def _start(params, steps) -> State:
 def _advance(state:State, model, params, task, rule, optimizer, rates, n_trials) -> Params:
     "One update of every run that has not diverged; the new parameters."
     trials = _batch(task, n_trials, params, state.step)
-    outputs, grads = outputs_and_gradient(model, params, trials, rule)
-    loss, alive = trials.loss(outputs), (state.diverged < 0).to(params.device)
+    loss, accuracy, grads = learning_signal(model, params, trials, rule)
+    alive = (state.diverged < 0).to(params.device)
     if state.step == 0: state.first = loss
-    curves = torch.stack([loss, trials.accuracy(outputs)])
+    curves = torch.stack([loss, accuracy])
     state.curves[..., state.step] = torch.where(alive, curves, torch.nan)
     moved = state.theta + rates[:, None] * optimizer.step(_flat(grads, params), state.memory, state.step + 1)
     healthy = alive & torch.isfinite(loss) & (loss <= DIVERGED * state.first.clamp(min=1e-12)) & torch.isfinite(moved.sum(1))
