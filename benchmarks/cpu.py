@@ -146,18 +146,15 @@ def products(n, networks, activation, rule):
 
 
 def kernel_share(n, networks):
-    """The part of a sweep's time, storage included, that the two kernels take."""
-    spent = [0.]
-    real = cpu.forward, cpu.backward
+    """The part of a sweep's time, storage included, that the kernel takes."""
+    spent, real = [0.], cpu.loss_and_gradient
 
-    def timed(function):
-        def call(*args):
-            begin = time.perf_counter()
-            result = function(*args)
-            spent[0] += time.perf_counter() - begin
-            return result
-        return call
-    cpu.forward, cpu.backward = map(timed, real)
+    def timed(*args):
+        begin = time.perf_counter()
+        result = real(*args)
+        spent[0] += time.perf_counter() - begin
+        return result
+    cpu.loss_and_gradient = timed
     sweep = lambda steps: Sweep(task="romo", rule="bptt", n_hidden=n, gain=np.linspace(.1, 1.5, networks // 8), seed=range(8), lr=1e-3, steps=steps)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -166,7 +163,7 @@ def kernel_share(n, networks):
             sweep(300).run("cpu", Store(folder), progress=False)
             return spent[0] / (time.perf_counter() - begin)
     finally:
-        cpu.forward, cpu.backward = real
+        cpu.loss_and_gradient = real
 
 
 def table(cases, with_jax):
@@ -205,7 +202,7 @@ def main():
     cpu.set_threads(1); one = ours(64, 64, "relu", "bptt")
     cpu.set_threads(); all_ = ours(64, 64, "relu", "bptt")
     facts = [f"- {cores} cores are {one / all_:.2f} times as fast as one (BPTT, N = 64, 64 networks).",
-             f"- Trials, losses, Adam, logging and storage take {1 - kernel_share(64, 64):.0%} of a sweep's time (64 networks: 8 gains and 8 seeds, N = 64, BPTT, 300 steps)."]
+             f"- Trials, Adam, logging and storage take {1 - kernel_share(64, 64):.0%} of a sweep's time (64 networks: 8 gains and 8 seeds, N = 64, BPTT, 300 steps)."]
     print("\n".join(facts))
     if not quick:
         text = ["# Training on the CPU", "", f"{machine()}{with_jax}.", "", "Milliseconds per network and training step (the least of many), and ratios within this run. Machines are noisy: compare ratios, not times.", *("    " + l.strip() for l in __doc__.splitlines()[6:]), "", *lines, "", *facts, ""]

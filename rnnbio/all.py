@@ -6,11 +6,13 @@ import torch
 import xarray as xr
 
 from rnnbio.claims import *
+from rnnbio.compute import *
 from rnnbio.initializers import *
 from rnnbio.models import *
 from rnnbio.plots import *
 from rnnbio.report import *
 from rnnbio.rules import *
+from rnnbio.runs import *
 from rnnbio.seeds import *
 from rnnbio.store import *
 from rnnbio.sweep import *

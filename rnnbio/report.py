@@ -75,7 +75,7 @@ class Figure:
         self.paper, self.notebook = name.split("/")
         self.seeds = range(self.seed, self.seed + self.settings["n_seeds"])
         self.claims = load_claims(project_root() / "nbs" / self.paper / "claims.toml")
-        self.evidence, self.conditions, self.keys, self.training_s, self.begin = {}, [], set(), 0., time.time()
+        self.evidence, self.conditions, self.sweeps, self.keys, self.training_s, self.begin = {}, [], [], set(), 0., time.time()
         default = project_root() / "figures" / (self.profile + (f"-seed{self.seed}" if self.seed else "")) / self.paper
         self.folder = Path(out or (tempfile.mkdtemp(prefix="rnnbio-test-") if self.profile == "test" else default))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -108,6 +108,7 @@ class Figure:
         table = per_seed.sum("seed").assign({name: runs[name].isel(seed=0, drop=True) for name in ("lr", "lr_note") if name in runs and "seed" in runs[name].dims})
         table = table.to_dataframe().reset_index().drop(columns="seed", errors="ignore").assign(**labels)
         self.conditions += table.to_dict("records")
+        self.sweeps += [json.loads(runs.attrs["sweep"])] if "sweep" in runs.attrs else []
         self.keys |= {str(key) for key in runs.key.values.ravel() if key}
         self.training_s += float(runs.seconds.sum())
         return table
@@ -125,7 +126,7 @@ class Figure:
         verdicts = [replace(v, beside=beside) for beside, evidence in self.evidence.items() for v in judge(evidence, self.claims, self.profile)]
         facts = dict(figure=self.name, profile=self.profile, seeds=list(self.seeds), device=device_name(self.device), settings=self.settings,
                      duration_s=round(time.time() - self.begin, 1), training_s=round(self.training_s, 1),
-                     runs_sha256=hashlib.sha256("".join(sorted(self.keys)).encode()).hexdigest(), versions=versions(), conditions=self.conditions, claims=[asdict(v) for v in verdicts])
+                     runs_sha256=hashlib.sha256("".join(sorted(self.keys)).encode()).hexdigest(), versions=versions(), sweeps=self.sweeps, conditions=self.conditions, claims=[asdict(v) for v in verdicts])
         _whole(self.folder / f"{self.notebook}.json", lambda p: p.write_text(json.dumps(_plain(facts), indent=1) + "\n", encoding="utf-8"))
         return pd.DataFrame([dict(claim=v.claim.id, beside=v.beside, verdict=v.verdict, mean=v.mean, low=v.interval[0], high=v.interval[1], p=v.p, why=v.why, statistic=v.claim.statistic) for v in verdicts])
 

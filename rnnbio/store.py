@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'TENSORS', 'MANIFEST', 'NUMBERS', 'SOURCE', 'results_root', 'canonical', 'key_of', 'Result', 'Corrupt',
-           'Refused', 'Store', 'write_point', 'batched', 'write_folders', 'save_checkpoint', 'load_checkpoints']
+           'Refused', 'Store', 'save_checkpoint', 'load_checkpoints']
 
 # %% ../nbs/lib/50_store.ipynb #d1b19faa
 import atexit

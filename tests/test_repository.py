@@ -94,7 +94,7 @@ FLOORS = [  # a module imports only from floors below its own, or from one that 
     ["models", "tasks", "neurogym_tasks"],
     ["rules", "oracles"],
     ["train"],
-    ["store", "sweep"],
+    ["store", "runs", "compute", "sweep"],
 ]
 
 

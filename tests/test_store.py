@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnbio.runs import Run
 from rnnbio.store import Store, key_of
-from rnnbio.sweep import Failed, Run, Sweep, main
+from rnnbio.sweep import Failed, Sweep, main
+import rnnbio.compute
 import rnnbio.store
 import rnnbio.sweep
 
@@ -125,7 +127,7 @@ def test_read_only_folder(tmp_path, monkeypatch):
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    monkeypatch.setattr(rnnbio.sweep, "train", lambda *a, **k: pytest.fail("training began"))
+    monkeypatch.setattr(rnnbio.compute, "train", lambda *a, **k: pytest.fail("training began"))
     with pytest.raises(OSError, match="results cannot be written to .*Read-only file system"):
         Sweep(**TINY).run(store=Store(tmp_path), progress=False)
 
@@ -154,7 +156,7 @@ GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5), dict(recurrent={"kind": "un
 
 
 def test_golden_keys_and_numbers():
-    """Fails when what is computed changes but VERSIONS in rnnbio.sweep did not, or the key did by accident.
+    """Fails when what is computed changes but VERSIONS in rnnbio.runs did not, or the key did by accident.
 
     After a deliberate change: raise the version of what changed, then `python tests/test_store.py` writes the new list.
     """
