@@ -7,8 +7,11 @@ import xarray as xr
 
 from rnnbio.claims import *
 from rnnbio.compute import *
+from rnnbio.flossing import *
 from rnnbio.initializers import *
+from rnnbio.lyapunov import *
 from rnnbio.models import *
+from rnnbio.optimizers import *
 from rnnbio.plots import *
 from rnnbio.report import *
 from rnnbio.rules import *

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['compute', 'load_params']
 
-# %% ../nbs/lib/52_compute.ipynb #67f89908
+# %% ../nbs/lib/52_compute.ipynb #e4ae8cff
 import hashlib
 import math
 import os
@@ -19,9 +19,9 @@ from .checks import real
 from .models import LeakyRNN, Params
 from .report import device_name
 from .rules import Rule
-from .runs import INITIALIZERS, Run, from_data, task_of
+from .runs import INITIALIZERS, MEASURES, SPECS, Run, from_data, task_of
 from .store import Store, load_checkpoints, save_checkpoint
-from .train import OPTIMIZERS, State, _quiet, train
+from .train import State, _quiet, train
 
 # %% ../nbs/lib/52_compute.ipynb #fc7f4091
 def memory_gb() -> float:
@@ -92,16 +92,19 @@ def _train_together(runs:dict[str, Run], states, store, bar, checkpoints:bool=Tr
             save_checkpoint(store, name, *_checkpoint(keys, state))
             last[0] = time.monotonic()
 
-    fit = train(model, params.to(device=some.backend), task, Rule(**some.rule), [run.lr for run in runs.values()], some.steps, some.n_trials, from_data("optimizer", some.optimizer, OPTIMIZERS),
-                progress=False, resume=resume, watch=watch)
+    measure = {name: lambda model, params, function=MEASURES[name]: function(model, params, task) for name in some.measures}
+    fit = train(model, params.to(device=some.backend), task, Rule(**some.rule), [run.lr for run in runs.values()], some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS),
+                from_data("floss", some.floss, SPECS) if some.floss else None, some.every, measure, progress=False, resume=resume, watch=watch)
     loss, accuracy, diverged = (torch.from_numpy(fit.data[v].values) for v in ("loss", "accuracy", "diverged"))
     facts = dict(device=device_name(some.backend), duration_s=round((time.time() - begin) / len(keys), 4), together=len(keys), resumed_at=resume.step if resume else 0)
-    tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()}
+    tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()} \
+        | {f"measure/{name}": torch.from_numpy(np.array(fit.data[name].values[i])) for name in some.measures}
     store.save((runs[key].config(), tensors(i), facts) for i, key in enumerate(keys))
 
 def _checkpoint(keys, state:State) -> tuple[dict, dict]:
     tensors = dict(theta=state.theta, curves=state.curves[..., :state.step], diverged=state.diverged, first=state.first) | {f"memory/{n}": t for n, t in state.memory.items()}
-    return dict(keys=keys, step=state.step), tensors
+    for name in next(iter(state.measured.values()), ()): tensors[f"measured/{name}"] = torch.from_numpy(np.stack([at[name] for at in state.measured.values()], 1))
+    return dict(keys=keys, step=state.step, measured=list(state.measured)), tensors
 
 def _resumable(missing, store) -> dict[str, tuple[int, State]]:
     "The furthest saved state of each missing run, as an ensemble of one."
@@ -109,14 +112,16 @@ def _resumable(missing, store) -> dict[str, tuple[int, State]]:
     for _, about, t in load_checkpoints(store):
         for i, key in enumerate(about["keys"]):
             if key in missing and (key not in found or found[key][0] < about["step"]):
-                memory = {n.removeprefix("memory/"): v[i:i + 1] for n, v in t.items() if n.startswith("memory/")}
-                found[key] = about["step"], State(about["step"], t["theta"][i:i + 1], memory, t["curves"][:, i:i + 1], t["diverged"][i:i + 1], t["first"][i:i + 1], {})
+                part = lambda of: {n.removeprefix(of): v[i:i + 1] for n, v in t.items() if n.startswith(of)}
+                measured = {step: {n: v[:, k].numpy() for n, v in part("measured/").items()} for k, step in enumerate(about["measured"])}
+                found[key] = about["step"], State(about["step"], t["theta"][i:i + 1], part("memory/"), t["curves"][:, i:i + 1], t["diverged"][i:i + 1], t["first"][i:i + 1], measured)
     return found
 
 def _joined(states:list[State]) -> State:
     "States of the same step as one ensemble."
     join = lambda get, axis=0: torch.cat([get(s) for s in states], axis)
-    return State(states[0].step, join(lambda s: s.theta), {n: join(lambda s: s.memory[n]) for n in states[0].memory}, join(lambda s: s.curves, 1), join(lambda s: s.diverged), join(lambda s: s.first), {})
+    return State(states[0].step, join(lambda s: s.theta), {n: join(lambda s: s.memory[n]) for n in states[0].memory}, join(lambda s: s.curves, 1), join(lambda s: s.diverged), join(lambda s: s.first),
+                 {step: {n: np.concatenate([s.measured[step][n] for s in states]) for n in at} for step, at in states[0].measured.items()})
 
 def load_params(
     keys,                    # of runs, as in a sweep's `key`; any array

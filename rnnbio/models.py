@@ -146,6 +146,18 @@ def check_params(model:LeakyRNN, params:Params) -> None:
 
 # %% ../nbs/lib/20_models.ipynb #a43e537d
 @patch
+def step(
+    self:LeakyRNN,
+    params:Params,
+    state:Tensor,       # [run, trial, unit]
+    x:Tensor,           # inputs of this step [trial, n_in] or [run, trial, n_in]
+) -> Tensor:            # the next state
+    "One step (Eq. 1 or 2)."
+    drive = x @ params.W_x.mT + (0 if params.b is None else params.b[:, None])
+    u = self.alpha * state + (1 - self.alpha) * (self.rate(state) @ params.W_h.mT + drive)
+    return u if self.form == "current" else ACTIVATIONS[self.activation][0](u)
+
+@patch
 def __call__(
     self:LeakyRNN,
     params:Params,      # of the ensemble
@@ -153,15 +165,9 @@ def __call__(
 ) -> tuple[Tensor, Tensor]:   # hidden h (not f(h)) [run, time, trial, unit], outputs [run, time, trial, n_out]
     "States and outputs of every network (Eqs. 1, 2), differentiable."
     check_inputs(self, params, inputs)
-    f, a = ACTIVATIONS[self.activation][0], self.alpha
-    drive = inputs @ params.W_x[:, None].mT + (0 if params.b is None else params.b[:, None, None])
-    W, states = params.W_h.mT, []
-    h = start_state(params, inputs.shape[-2])
-    for t in range(inputs.shape[-3]):
-        h = a * h + (1 - a) * (self.rate(h) @ W + drive[:, t])
-        if self.form == "rate": h = f(h)
-        states.append(h)
-    hidden = torch.stack(states, 1)
+    states = [start_state(params, inputs.shape[-2])]
+    for t in range(inputs.shape[-3]): states.append(self.step(params, states[-1], inputs[..., t, :, :]))
+    hidden = torch.stack(states[1:], 1)
     return hidden, self.rate(hidden) @ params.w[:, None].mT + (0 if params.b_out is None else params.b_out[:, None, None])
 
 def start_state(params:Params, n_trials:int) -> Tensor:

@@ -5,22 +5,29 @@
 # %% auto #0
 __all__ = ['Run']
 
-# %% ../nbs/lib/51_runs.ipynb #a51bf50e
+# %% ../nbs/lib/51_runs.ipynb #c56cb0a3
 import json
 from dataclasses import asdict
 from functools import cache
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from .checks import count, one_of, real
+from .flossing import flossing
 from .initializers import gaussian, uniform
 from .models import LeakyRNN
-from .rules import Rule, get_rule
+from .rules import Rule, get_rule, gradient_alignment
 from .store import key_of
 from .tasks import TASKS, get_task
-from .train import OPTIMIZERS, get_optimizer
+from .optimizers import OPTIMIZERS, get_optimizer
 
 # %% ../nbs/lib/51_runs.ipynb #f19eb038
 VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2, "train": 1}
 INITIALIZERS = {"gaussian": gaussian, "uniform": uniform}
+SPECS = INITIALIZERS | OPTIMIZERS | {"flossing": flossing}      # by the name they have as data
+
+MEASURES = {            # name: what can be measured along training, [run, ...]; on one batch for all runs, of a seed that never trains
+    "eprop_alignment": lambda model, params, task: gradient_alignment(model, params, task.sample(64, MEASURE_SEED).to(params.dtype, params.device), "eprop"),
+}
+MEASURE_SEED = 2**31
 
 def spec_data(spec) -> dict:
     "A specification as plain data: its kind and its fields."
@@ -38,7 +45,7 @@ def _task(name:str, options:str): return get_task(name, **json.loads(options))
 def task_of(run): return _task(run.task, json.dumps(run.task_options, sort_keys=True))
 
 
-# %% ../nbs/lib/51_runs.ipynb #962c4db1
+# %% ../nbs/lib/51_runs.ipynb #1d3775d9
 class Run(BaseModel):
     "One network trained once: all that determines its numbers."
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -54,12 +61,15 @@ class Run(BaseModel):
     output:dict = spec_data(uniform())
     rule:dict
     optimizer:dict = spec_data(get_optimizer("adam"))
+    floss:dict|None = None   # gradient flossing before training
     lr:float
     steps:int
     n_trials:int = 32
     seed:int
     dtype:str = "float32"
     backend:str = "cpu"      # cpu: compiled kernels; cuda: batched
+    measures:tuple[str, ...] = ()      # names of `MEASURES`, measured ...
+    every:int|None = None    # ... before every so many updates, and at the end
 
     @field_validator("rule", mode="before")
     def _rule(cls, value): return json.loads(json.dumps(asdict(get_rule(Rule(**value) if isinstance(value, dict) else value))))
@@ -70,17 +80,25 @@ class Run(BaseModel):
     @field_validator("optimizer", mode="before")
     def _optimizer(cls, value): return spec_data(from_data("optimizer", value, OPTIMIZERS) if isinstance(value, dict) else get_optimizer(value))
 
+    @field_validator("floss", mode="before")
+    def _floss(cls, value): return None if value is None else spec_data(from_data("floss", spec_data(value), {"flossing": flossing}))
+
+    @field_validator("measures", mode="before")
+    def _measures(cls, value): return tuple(one_of("measures", name, MEASURES) for name in ([value] if isinstance(value, str) else value))
+
     @model_validator(mode="after")
     def _sense(self):
         one_of("task", self.task, TASKS); one_of("dtype", self.dtype, ("float32", "float64")); one_of("backend", self.backend, ("cpu", "cuda"))
+        if (self.every is None) != (not self.measures): raise ValueError(f"every and measures go together, got every={self.every!r} and measures={self.measures!r}")
+        if self.every is not None: count("every", self.every)
         count("steps", self.steps); count("n_trials", self.n_trials); count("seed", self.seed, 0); real("lr", self.lr, 0)
         LeakyRNN(1, self.n_hidden, 1, self.alpha, self.activation, self.bias, self.form)
         if self.task_options: task_of(self)
         return self
 
     def config(self) -> dict:
-        "Plain data, with the versions of what shaped it."
-        return self.model_dump() | {"versions": VERSIONS}
+        "Plain data, with the versions of what shaped it. What is not asked for is left out, so that a new option leaves the keys of old results as they were."
+        return {name: value for name, value in self.model_dump().items() if name not in ("floss", "measures", "every") or value} | {"versions": VERSIONS}
 
     def key(self) -> str:
         "Its name in the store."
