@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STYLE', 'RULE_COLORS', 'RULE_LABELS', 'gain_color', 'plot_trial', 'plot_activity', 'moving_average', 'plot_learning',
-           'plot_gains']
+           'plot_gains', 'plot_against_gain', 'plot_treatments', 'plot_choices']
 
 # %% ../nbs/lib/13_plots.ipynb #9c9581f3
 import matplotlib.pyplot as plt
@@ -126,5 +126,72 @@ def plot_gains(
             if i % columns: ax.set_ylabel("")
             if i < len(panels) - columns: ax.set_xlabel("")
         axes[len(panels) - 1].legend(title="gain", ncols=2, fontsize=6, title_fontsize=6)
+        figure.suptitle(title)
+    return figure
+
+# %% ../nbs/lib/13_plots.ipynb #30069980
+def plot_against_gain(
+    ax,
+    gains,            # [gain]
+    values,           # [seed, gain]
+    color,
+    label="",
+    style="-",
+    learned=None,     # [seed, gain] bool: draw every network, filled when it has learned
+) -> None:
+    "Mean and standard deviation over seeds."
+    values = np.asarray(values)
+    ax.errorbar(gains, values.mean(0), values.std(0), color=color, ls=style, marker="" if learned is not None else "o", ms=3, capsize=1.5, lw=1, label=label)
+    if learned is not None:
+        x = np.broadcast_to(gains, values.shape)
+        for which, face in (learned, color), (~learned, "none"): ax.scatter(x[which], values[which], s=7, facecolor=face, edgecolor=color, lw=.6, alpha=.7)
+    ax.set(xlabel="gain")
+
+# %% ../nbs/lib/13_plots.ipynb #459dea1a
+def plot_treatments(
+    curves:dict,         # row: {gain: {treatment: loss [seed, step]}}
+    ends:dict,           # row: {treatment: final loss [seed, gain]}
+    colors:dict,         # treatment: colour
+    level:float,         # loss of knowing when to answer but not what
+    start:int,           # first step shown
+    title:str,
+):                       # matplotlib figure
+    "Learning curves by treatment, a panel for each gain, and bars of the final loss; a row for each alpha."
+    with plt.rc_context(STYLE):
+        wide = len(next(iter(curves.values()))) + 1
+        figure, axes = plt.subplots(len(curves), wide, figsize=(7.2, .6 + 1.7 * len(curves)), sharey=True, layout="constrained", squeeze=False, gridspec_kw={"width_ratios": [1] * (wide - 1) + [1.6]})
+        for row, (alpha, panels) in zip(axes, curves.items()):
+            for ax, (gain, treated) in zip(row, panels.items()):
+                plot_learning(ax, treated, colors, {"": level}, start)
+                ax.set(title=f"gain {gain:g}", ylabel="", xlabel=""); ax.tick_params(axis="x", labelrotation=45)
+            row[0].set_ylabel(f"α = {alpha}\n\nloss")
+            gains, width = list(panels), .8 / len(colors)
+            for i, (name, values) in enumerate(ends[alpha].items()): row[-1].bar(np.arange(len(gains)) + (i - (len(colors) - 1) / 2) * width, values.mean(0), width, yerr=values.std(0), color=colors[name], error_kw={"lw": .6}, label=name)
+            row[-1].set(xticks=range(len(gains)), xticklabels=[f"{g:g}" for g in gains], title="at the end"); row[-1].axhline(level, color="0.5", lw=.8, ls=":")
+        axes[-1, (wide - 1) // 2].set_xlabel("training step"); axes[-1, -1].set_xlabel("gain")
+        axes[0, -1].legend(fontsize=6, loc="lower left", bbox_to_anchor=(0, 1.12), ncols=1)
+        figure.suptitle(title, x=.4)
+    return figure
+
+def plot_choices(
+    panels:dict,         # choice: {rule: final loss [seed, gain]}
+    gains,
+    effects:dict,        # (choice, rule): log ratio for each seed, written into the panel
+    levels:dict,         # choice: loss of knowing when to answer but not what
+    title:str,
+):                       # matplotlib figure
+    "Final loss against gain, a panel for each choice."
+    with plt.rc_context(STYLE):
+        columns = min(4, len(panels)); rows = -(-len(panels) // columns)
+        figure, axes = plt.subplots(rows, columns, figsize=(7.2, .5 + 1.75 * rows), layout="constrained", squeeze=False)
+        for ax, (name, by_rule) in zip(axes.ravel(), panels.items()):
+            top = max(levels[name], max(np.nanmax(v.mean(0) + v.std(0)) for v in by_rule.values()))
+            for i, (rule, values) in enumerate(by_rule.items()):
+                color, effect = RULE_COLORS[rule if name != "state detached" or rule == "bptt" else "eprop_state"], np.asarray(effects[name, rule])
+                plot_against_gain(ax, gains, values, color)
+                half = 2.262 * effect.std(ddof=1) / len(effect)**.5 if len(effect) == 10 else np.nan
+                ax.annotate(f"{RULE_LABELS[rule]} ×{np.exp(effect.mean()):.2f}" + (f" [{np.exp(effect.mean() - half):.2f}, {np.exp(effect.mean() + half):.2f}]" if np.isfinite(half) else ""), (.03, .97 - .11 * i), xycoords="axes fraction", va="top", fontsize=6, color=color)
+            ax.axhline(levels[name], color="0.5", lw=.8, ls=":"); ax.set(title=name, ylim=(0, 1.45 * top), ylabel="loss", xlabel="gain")
+        for ax in axes.ravel()[len(panels):]: ax.set_axis_off()
         figure.suptitle(title)
     return figure

@@ -115,7 +115,7 @@ class Figure:
 
     def judge(self,
         id:str,          # of the claim, in claims.toml
-        values,          # its statistic, one for each seed
+        values,          # its statistic, one for each seed, or a table [seed, condition] that should rise or fall
         beside:str="",   # the other choice it is judged under: "alpha = 0.5"; "": ours
     ) -> None:
         "Evidence on one claim; the verdict waits for `report`, since tests are corrected together."
@@ -179,13 +179,13 @@ def report_text(
 ) -> str:
     "Every claim with its verdict, as Markdown."
     lines = ["# Claims and verdicts", "", "Computed by the figures of the paper profile (ten paired seeds); rules of the verdict: `nbs/lib/12_claims.ipynb`. Intervals are 95 %. "
-             "A verdict *beside* is the same test under another choice than ours.", ""]
+             "A verdict *beside* is the same test under another choice than ours. A claim is *fragile* when other seeds (`make figures PROFILE=paper SEED=100`) turn its verdict.", ""]
     for path in sorted((root / "nbs").glob("*/claims.toml")):
-        paper, found, made = path.parent.name, {}, []
-        for file in sorted((root / "figures" / "paper" / paper).glob("*.json")):
-            facts = json.loads(file.read_text(encoding="utf-8"))
-            made.append(_made(facts))
-            for v in facts["claims"]: found.setdefault(v["claim"]["id"], []).append((v, facts))
+        paper, found = path.parent.name, {}
+        figures, again = (_facts(root.glob(f"figures/{folder}/{paper}/*.json")) for folder in ("paper", "paper-seed*"))
+        others = {(v["claim"]["id"], v["beside"], facts["seeds"][0]): v["verdict"] for facts in again for v in facts["claims"]}
+        for facts in figures:
+            for v in facts["claims"]: found.setdefault(v["claim"]["id"], []).append(v)
         lines += [f"## {paper}", "", "| claim | statistic | expected | mean and interval | p | verdict | the paper says | figure |", "|---|---|---|---|---|---|---|---|"]
         for id, claim in load_claims(path).items():
             notebook = Path("nbs", paper, claim.figure + ".ipynb") if claim.figure.startswith("fig") else Path(claim.figure + ".ipynb")
@@ -194,24 +194,29 @@ def report_text(
             head, tail = f"**{id}.** {claim.claim} | {claim.statistic.replace('|', chr(92) + '|')} | {claim.expect} {claim.margin:g}", f"{claim.paper or '(our check)'} | {link}"
             proved = not claim.figure.startswith("fig") and (root / notebook).is_file()      # an identity, asserted in a notebook that every `make test` runs
             if id not in found: lines.append(f"| {head} | | | {'**reproduced**: asserted by `make test`' if proved else 'not judged yet'} | {tail} |")
-            for v, facts in found.get(id, []):
+            for v in found.get(id, []):
                 first, last = (f"{id} beside: {v['beside']} | | ", " | ") if v["beside"] else (head, tail)
-                lines.append(f"| {first} | {_number(v)} | {v['p']:.3f} | {_words(v, facts)} | {last} |")
-        lines += ["", *made, ""]
+                lines.append(f"| {first} | {_number(v)} | {v['p']:.3f} | {_words(v, others)} | {last} |")
+        lines += ["", *(_made(facts) for facts in figures + again), ""]
     return "\n".join(lines)
 
 def _number(v) -> str:
     low, high = (float(x) for x in v["interval"])
     return f"{float(v['mean']):.3g} [{low:.3g}, {high:.3g}]"
 
-def _words(v, facts) -> str:
-    return f"**{v['verdict']}**" + (f": {v['why']}" if v["why"] else "")
+def _facts(files) -> list[dict]: return [json.loads(file.read_text(encoding="utf-8")) for file in sorted(files)]
+
+def _words(v, others) -> str:
+    "The verdict, and what other seeds say: others holds verdicts by claim, choice and first seed."
+    again = {seed: verdict for (id, beside, seed), verdict in others.items() if (id, beside) == (v["claim"]["id"], v["beside"])}
+    turned = [f"{verdict} with seeds from {seed}" for seed, verdict in again.items() if verdict != v["verdict"]]
+    return f"**{v['verdict']}**" + (f": {v['why']}" if v["why"] else "") + (f"; **fragile**: {', '.join(turned)}" if turned else "; the same with other seeds" if again else "")
 
 def _made(facts) -> str:
     "One line on the runs behind a figure."
     total = {name: sum(c[name] for c in facts["conditions"]) for name in ("runs", "diverged", "not_learned")}
     edge = sum(c.get("lr_note", "") not in ("", None) for c in facts["conditions"])
-    return (f"- {facts['figure']}: {total['runs']} runs, of which {total['diverged']} diverged and {total['not_learned']} did not learn; in {edge} of {len(facts['conditions'])} conditions the learning rate is at the edge "
+    return (f"- {facts['figure']}, seeds {facts['seeds'][0]} to {facts['seeds'][-1]}: {total['runs']} runs, of which {total['diverged']} diverged and {total['not_learned']} did not learn; in {edge} of {len(facts['conditions'])} conditions the learning rate is at the edge "
             f"of its grid. {facts['training_s'] / 60:.0f} minutes of training on {facts['device']}.")
 
 def write_report() -> None:
