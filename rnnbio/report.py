@@ -217,7 +217,7 @@ def _made(facts) -> str:
     total = {name: sum(c[name] for c in facts["conditions"]) for name in ("runs", "diverged", "not_learned")}
     edge = sum(c.get("lr_note", "") not in ("", None) for c in facts["conditions"])
     return (f"- {facts['figure']}, seeds {facts['seeds'][0]} to {facts['seeds'][-1]}: {total['runs']} runs, of which {total['diverged']} diverged and {total['not_learned']} did not learn; in {edge} of {len(facts['conditions'])} conditions the learning rate is at the edge "
-            f"of its grid. {facts['training_s'] / 60:.0f} minutes of training on {facts['device']}.")
+            f"of its grid. {facts['training_s'] / 60:.0f} minutes of training on {facts['device']}, without that of choosing rates.")
 
 def write_report() -> None:
     "Write the report; its path on standard output."
