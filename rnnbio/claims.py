@@ -84,9 +84,10 @@ def sign_flip_p(
 def trend_p(
     table,        # [seed, condition], conditions in order
 ) -> float:
-    "Page's trend test: how often would ranks that mean nothing rise with the condition at least this clearly? One-sided."
+    "Page's trend test: how often would ranks that mean nothing rise with the condition at least this clearly? One-sided; 1 for fewer than two seeds."
     from scipy.stats import page_trend_test
     table = np.asarray(table, float)
+    if len(table) < 2: return 1.
     return float(page_trend_test(table).pvalue) if table.shape[1] > 2 else sign_flip_p(table[:, 1] - table[:, 0])
 
 def holm(

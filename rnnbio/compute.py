@@ -5,23 +5,25 @@
 # %% auto #0
 __all__ = ['compute', 'load_params']
 
-# %% ../nbs/lib/52_compute.ipynb #e4ae8cff
+# %% ../nbs/lib/52_compute.ipynb #27030f81
 import hashlib
 import math
 import os
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 from .checks import real
+from .flossing import floss
 from .models import LeakyRNN, Params
 from .report import device_name
 from .rules import Rule
-from .runs import INITIALIZERS, MEASURES, SPECS, Run, from_data, task_of
+from .runs import MEASURES, SPECS, Run, from_data, task_of
 from .store import Store, load_checkpoints, save_checkpoint
-from .train import State, _quiet, train
+from .train import State, _quiet, measured_at, train
 
 # %% ../nbs/lib/52_compute.ipynb #fc7f4091
 def memory_gb() -> float:
@@ -79,9 +81,7 @@ def _train_together(runs:dict[str, Run], states, store, bar, checkpoints:bool=Tr
     "One ensemble: start or resume, train, store each run."
     keys, some, begin = list(runs), next(iter(runs.values())), time.time()
     task = task_of(some)
-    model = LeakyRNN(task.n_in, some.n_hidden, task.n_out, some.alpha, some.activation, some.bias, some.form)
-    spec = lambda run, name: from_data(name, getattr(run, name), INITIALIZERS)
-    params = Params.cat([model.init([run.seed], spec(run, "recurrent"), spec(run, "input"), spec(run, "output"), dtype=getattr(torch, some.dtype)) for run in runs.values()])
+    model, params = _networks(list(runs.values()), task)
     resume = _joined([states[key][1] for key in keys]) if keys[0] in states else None
     name, every = hashlib.sha256("".join(keys).encode()).hexdigest()[:32], _checkpoint_s() if checkpoints else math.inf
     last = [time.monotonic()]
@@ -93,13 +93,20 @@ def _train_together(runs:dict[str, Run], states, store, bar, checkpoints:bool=Tr
             last[0] = time.monotonic()
 
     measure = {name: lambda model, params, function=MEASURES[name]: function(model, params, task) for name in some.measures}
-    fit = train(model, params.to(device=some.backend), task, Rule(**some.rule), [run.lr for run in runs.values()], some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS),
+    fit = train(model, params, task, Rule(**some.rule), [run.lr for run in runs.values()], some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS),
                 from_data("floss", some.floss, SPECS) if some.floss else None, some.every, measure, progress=False, resume=resume, watch=watch)
     loss, accuracy, diverged = (torch.from_numpy(fit.data[v].values) for v in ("loss", "accuracy", "diverged"))
     facts = dict(device=device_name(some.backend), duration_s=round((time.time() - begin) / len(keys), 4), together=len(keys), resumed_at=resume.step if resume else 0)
     tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()} \
         | {f"measure/{name}": torch.from_numpy(np.array(fit.data[name].values[i])) for name in some.measures}
     store.save((runs[key].config(), tensors(i), facts) for i, key in enumerate(keys))
+
+def _networks(runs, task) -> tuple[LeakyRNN, Params]:
+    "The networks of an ensemble before training."
+    some, spec = runs[0], lambda run, name: from_data(name, getattr(run, name), SPECS)
+    model = LeakyRNN(task.n_in, some.n_hidden, task.n_out, some.alpha, some.activation, some.bias, some.form)
+    params = [model.init([run.seed], spec(run, "recurrent"), spec(run, "input"), spec(run, "output"), dtype=getattr(torch, some.dtype)) for run in runs]
+    return model, Params.cat(params).to(device=some.backend)
 
 def _checkpoint(keys, state:State) -> tuple[dict, dict]:
     tensors = dict(theta=state.theta, curves=state.curves[..., :state.step], diverged=state.diverged, first=state.first) | {f"memory/{n}": t for n, t in state.memory.items()}
@@ -134,12 +141,27 @@ def load_params(
     names = [n for n in results[0].tensors if n.startswith("params/")]
     return Params(**{n.removeprefix("params/"): torch.stack([r.tensors[n] for r in results]) for n in names}, seeds=[r.config["seed"] for r in results])
 
-# %% ../nbs/lib/52_compute.ipynb #23392001
-def seconds_of(runs:list[Run], steps:int) -> float:
-    "How long this ensemble takes for so many steps, measured after one that is not counted; nothing is stored."
-    stamps = []
+# %% ../nbs/lib/52_compute.ipynb #fe6a31f0
+def seconds_per_run(
+    runs:list[Run],      # an ensemble
+    steps:int,           # timed, after one that is not counted
+) -> float:
+    "How long each will take: some steps, one flossing iteration and one measurement are timed, and multiplied; nothing is stored."
+    run, task, stamps = runs[0], task_of(runs[0]), []
     class Nothing:
         update = staticmethod(lambda n: stamps.append(time.perf_counter()))
         root, __contains__, save = Path("nowhere"), lambda self, key: False, lambda self, results: None
-    _train_together({r.key(): r for r in (run.model_copy(update=dict(steps=steps)) for run in runs)}, {}, Nothing(), Nothing(), checkpoints=False)
-    return (stamps[-1] - stamps[0]) * steps / (steps - 1)
+    plain = {r.key(): r for r in (r.model_copy(update=dict(steps=steps, floss=None, measures=(), every=None)) for r in runs)}
+    _train_together(plain, {}, Nothing(), Nothing(), checkpoints=False)
+    total = (stamps[-1] - stamps[0]) / (steps - 1) * run.steps
+    model, params = _networks(runs, task)
+    if run.floss:
+        how = from_data("floss", run.floss, SPECS)
+        total += _seconds(lambda: floss(model, params, task, replace(how, steps=1))) * how.steps * (1 + ((run.steps - 1) // how.every if how.every else 0))
+    for name in run.measures: total += _seconds(lambda: MEASURES[name](model, params, task)) * len(measured_at(run.steps, run.every))
+    return total / len(runs)
+
+def _seconds(work) -> float:
+    work()                                   # compiles
+    begin = time.perf_counter(); work()
+    return time.perf_counter() - begin

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['FIRST_BATCH', 'local_gradient', 'full_gradient', 'flossing', 'floss']
 
-# %% ../nbs/lib/34_flossing.ipynb #f1e410db
+# %% ../nbs/lib/34_flossing.ipynb #6c7ba0ec
+import warnings
 from dataclasses import dataclass, replace
 import numpy as np
 import torch
@@ -14,10 +15,10 @@ from .checks import count, one_of, real
 from .initializers import draw
 from .kernels import cpu
 from .lyapunov import jacobian_times, slopes
-from .models import LeakyRNN, Params, start_state
+from .models import LeakyRNN, Params, check_inputs, check_params, start_state
 from .optimizers import adam
 
-# %% ../nbs/lib/34_flossing.ipynb #75d7aecc
+# %% ../nbs/lib/34_flossing.ipynb #c8a3ce60
 def _step(model, params, slope, Q):
     "Orthonormal rows after one step, and R."
     Z = jacobian_times(model, params, slope, Q)
@@ -28,6 +29,11 @@ def _step(model, params, slope, Q):
     sign = R.diagonal(dim1=-2, dim2=-1).sign()                 # R with a positive diagonal
     return Q.mT * sign[..., None], sign[..., None] * R
 
+def _check(model, params, inputs, Q) -> None:
+    check_params(model, params); check_inputs(model, params, inputs)
+    if Q.ndim != 4 or Q.shape[:2] != (len(params), inputs.shape[-2]) or Q.shape[3] != model.n_hidden or not 1 <= Q.shape[2] <= model.n_hidden:
+        raise ValueError(f"Q must be [run, trial, k, unit] with k at most the number of units, {model.n_hidden}; got shape {list(Q.shape)} for {len(params)} runs and {inputs.shape[-2]} trials")
+
 def local_gradient(
     model:LeakyRNN,
     params:Params,
@@ -36,6 +42,7 @@ def local_gradient(
     target:float=0.,     # of the exponents, per step
 ) -> tuple[Tensor, Tensor]:      # exponents per step [run, k]; dL/dW_h [run, post, pre]
     "The loss's gradient with states and incoming vectors taken as given (Eqs. 1, 2; zhang2024 section 3.3)."
+    _check(model, params, inputs, Q)
     if Q.shape[2] == 1 and Q.device.type == "cpu":       # the case of zhang2024, compiled
         growth, grad = cpu.growth_and_gradient(params.W_h, params.W_x, params.b, inputs, start_state(params, inputs.shape[-2]), Q[:, :, 0], model.alpha, model.form, model.activation)
         return growth[:, None], 2 * (growth - target)[:, None, None] * grad
@@ -61,6 +68,7 @@ def full_gradient(
     detach:tuple=(),     # "vectors", "states": what is taken as given
 ) -> tuple[Tensor, Tensor]:
     "As `local_gradient`, by automatic differentiation through everything that is not detached (engelken2023)."
+    _check(model, params, inputs, Q)
     W_h = params.W_h.detach().clone().requires_grad_()
     moving = replace(params, W_h=W_h)
     given = (s.detach() for s in slopes(model, params, inputs)) if "states" in detach else slopes(model, moving, inputs)
@@ -73,7 +81,7 @@ def full_gradient(
         (grad,) = torch.autograd.grad(((exponents - target)**2).mean(1).sum(), W_h)
     return exponents.detach(), grad
 
-# %% ../nbs/lib/34_flossing.ipynb #f9d6e60a
+# %% ../nbs/lib/34_flossing.ipynb #4e9fcc73
 @dataclass(frozen=True)
 class flossing:
     "Gradient flossing of W_h before training (zhang2024 section 3.3; what it leaves open is chosen here: see the comments)."
@@ -87,10 +95,10 @@ class flossing:
     every:int|None = None      # again before every so many training steps; None: once, before training
 
     def __post_init__(self):
-        for name in ("k", "steps", "n_trials"): count(name, getattr(self, name))
+        for name in ("k", "steps", "n_trials"): object.__setattr__(self, name, count(name, getattr(self, name)))
         object.__setattr__(self, "target", real("target", self.target)); object.__setattr__(self, "lr", real("lr", self.lr, 0))
         one_of("gradient", self.gradient, ("local", "full"))
-        if self.every is not None: count("every", self.every)
+        if self.every is not None: object.__setattr__(self, "every", count("every", self.every))
         if not isinstance(self.only_norm, bool): raise ValueError(f"only_norm must be True or False, got {self.only_norm!r}")
 
 FIRST_BATCH = 2**32      # flossing takes its trials from far beyond those that training will ever see
@@ -102,7 +110,9 @@ def floss(
     how:flossing=flossing(),
     at:int=0,                    # the training step before which this happens: other steps see other trials
 ) -> tuple[Params, Tensor]:      # with flossed W_h; exponents before each iteration [run, iteration, k], per step
-    "Floss every run. One whose exponents are not finite (a silent network without leak) stays where it is."
+    "Floss every run. One whose exponents are not finite stays where it is, with a warning: without leak a ReLU network is silent at h = 0, where its trials start."
+    check_params(model, params)
+    if how.k > model.n_hidden: raise ValueError(f"flossing needs k of at most the number of units, {model.n_hidden}, got {how.k}")
     moving, optimizer, memory, exponents = params, adam(), {}, []
     seeds = list(dict.fromkeys(params.seeds))
     place = [seeds.index(seed) for seed in params.seeds]
@@ -112,8 +122,9 @@ def floss(
         found, grad = _gradients(model, moving, x[place], Q[place], how)
         sound = torch.isfinite(grad).flatten(1).all(1)[:, None, None]
         moving = replace(moving, W_h=torch.where(sound, moving.W_h + how.lr * optimizer.step(torch.where(sound, grad, 0), memory, n), moving.W_h))
+        if n == 1 and not sound.all(): warnings.warn(f"{int((~sound).sum())} of {len(params)} runs have no finite Lyapunov exponent and are not flossed", stacklevel=2)
         exponents.append(found)
-    W_h = moving.W_h if not how.only_norm else (_size(moving.W_h) / _size(params.W_h)).to(params.W_h) * params.W_h
+    W_h = moving.W_h if not how.only_norm else (_size(moving.W_h) / _size(params.W_h)).nan_to_num(1., 1., 1.).to(params.W_h) * params.W_h
     return replace(params, W_h=W_h), torch.stack(exponents, 1)
 
 def _size(W) -> Tensor: return torch.from_numpy(np.sqrt(np.square(W.double().flatten(1).cpu().numpy()).sum(1)))[:, None, None]      # numpy sums a row in the same order in any company

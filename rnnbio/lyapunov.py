@@ -12,7 +12,7 @@ from .checks import count, one_of
 from .initializers import draw
 from .models import LeakyRNN, Params, check_inputs, check_params, start_state
 
-# %% ../nbs/lib/32_lyapunov.ipynb #9a475d97
+# %% ../nbs/lib/32_lyapunov.ipynb #6c78e819
 def jacobian_times(
     model:LeakyRNN,
     params:Params,
@@ -30,10 +30,11 @@ def slopes(model:LeakyRNN, params:Params, inputs:Tensor):
     h = start_state(params, inputs.shape[-2])
     for t in range(inputs.shape[-3]):
         after = model.step(params, h, inputs[..., t, :, :])
-        yield model.slope(model.rate(h if model.form == "current" else after))
+        rate = model.rate(h if model.form == "current" else after)
+        yield model.slope(rate) + 0 * rate               # a state that is not finite any more has no slope
         h = after
 
-# %% ../nbs/lib/32_lyapunov.ipynb #3e05e697
+# %% ../nbs/lib/32_lyapunov.ipynb #9fa59ad4
 def _growth(model, params, inputs, k, warmup):
     "log |R_ii| of each step that counts, [run, trial, k]."
     check_params(model, params); check_inputs(model, params, inputs)
@@ -46,11 +47,11 @@ def _growth(model, params, inputs, k, warmup):
         Z = jacobian_times(model, params, slope, Q)
         size = Z.norm(dim=-1)
         if k == 1:
-            Q, R = torch.where(size[..., None] > 0, Z / size[..., None], Q), size
+            Q, R = torch.where(size[..., None] == 0, Q, Z / size[..., None]), size
         else:
             Q, R = torch.linalg.qr(Z.mT)
             Q, R = Q.mT, R.diagonal(dim1=-2, dim2=-1).abs()
-        if t >= warmup: yield torch.where(R > n * torch.finfo(R.dtype).eps * size, R, 0).log()
+        if t >= warmup: yield torch.where(R <= n * torch.finfo(R.dtype).eps * size, 0, R).log()
 
 def lyapunov_exponents(
     model:LeakyRNN,
@@ -59,7 +60,7 @@ def lyapunov_exponents(
     k:int=1,             # how many, from the largest
     warmup:int=0,        # steps at the start that do not count
     per:str="step",      # unit: per step, or per tau
-) -> Tensor:             # [run, trial, k], float64; -inf where a direction dies
+) -> Tensor:             # [run, trial, k], float64; -inf where a direction dies (without leak a ReLU network does at its first step from h = 0: give a warmup), NaN where the state overflows
     "Lyapunov exponents along driven trajectories (Eq. 2). ValueError for k or warmup out of range."
     scale = {"step": 1., "tau": 1 - model.alpha}[one_of("per", per, ("step", "tau"))]
     with torch.no_grad():

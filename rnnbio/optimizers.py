@@ -20,8 +20,7 @@ class adam:
     eps:float = 1e-8
 
     def __post_init__(self):
-        for name in ("beta1", "beta2"): real(name, getattr(self, name), 0, 1)
-        real("eps", self.eps, 0)
+        for name, below in ("beta1", (1,)), ("beta2", (1,)), ("eps", ()): object.__setattr__(self, name, real(name, getattr(self, name), 0, *below))
 
     def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
         "The step at learning rate 1 for gradient `g`, the n-th (from 1); `memory` is kept between steps and updated."
@@ -35,7 +34,7 @@ class sgd:
     "Gradient descent with momentum."
     momentum:float = 0.
 
-    def __post_init__(self): real("momentum", self.momentum, 0, 1)
+    def __post_init__(self): object.__setattr__(self, "momentum", real("momentum", self.momentum, 0, 1))
 
     def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
         "The step at learning rate 1, as for `adam`."

@@ -129,7 +129,7 @@ def plot_gains(
         figure.suptitle(title)
     return figure
 
-# %% ../nbs/lib/13_plots.ipynb #30069980
+# %% ../nbs/lib/13_plots.ipynb #bc5e3bea
 def plot_against_gain(
     ax,
     gains,            # [gain]
@@ -139,9 +139,9 @@ def plot_against_gain(
     style="-",
     learned=None,     # [seed, gain] bool: draw every network, filled when it has learned
 ) -> None:
-    "Mean and standard deviation over seeds."
+    "Mean and standard deviation over seeds; NaN is left out."
     values = np.asarray(values)
-    ax.errorbar(gains, values.mean(0), values.std(0), color=color, ls=style, marker="" if learned is not None else "o", ms=3, capsize=1.5, lw=1, label=label)
+    ax.errorbar(gains, np.nanmean(values, 0), np.nanstd(values, 0), color=color, ls=style, marker="" if learned is not None else "o", ms=3, capsize=1.5, lw=1, label=label)
     if learned is not None:
         x = np.broadcast_to(gains, values.shape)
         for which, face in (learned, color), (~learned, "none"): ax.scatter(x[which], values[which], s=7, facecolor=face, edgecolor=color, lw=.6, alpha=.7)

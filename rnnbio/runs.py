@@ -21,6 +21,7 @@ from .optimizers import OPTIMIZERS, get_optimizer
 
 # %% ../nbs/lib/51_runs.ipynb #f19eb038
 VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2, "train": 1}
+OPTIONS = {"floss": 1, "measures": 1}      # versions of what is not part of every run; recorded where it is, from 2 on
 INITIALIZERS = {"gaussian": gaussian, "uniform": uniform}
 SPECS = INITIALIZERS | OPTIMIZERS | {"flossing": flossing}      # by the name they have as data
 
@@ -45,7 +46,7 @@ def _task(name:str, options:str): return get_task(name, **json.loads(options))
 def task_of(run): return _task(run.task, json.dumps(run.task_options, sort_keys=True))
 
 
-# %% ../nbs/lib/51_runs.ipynb #1d3775d9
+# %% ../nbs/lib/51_runs.ipynb #7598f940
 class Run(BaseModel):
     "One network trained once: all that determines its numbers."
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -98,7 +99,8 @@ class Run(BaseModel):
 
     def config(self) -> dict:
         "Plain data, with the versions of what shaped it. What is not asked for is left out, so that a new option leaves the keys of old results as they were."
-        return {name: value for name, value in self.model_dump().items() if name not in ("floss", "measures", "every") or value} | {"versions": VERSIONS}
+        options = {name: version for name, version in OPTIONS.items() if version > 1 and getattr(self, name)}
+        return {name: value for name, value in self.model_dump().items() if name not in (*OPTIONS, "every") or value} | {"versions": VERSIONS | options}
 
     def key(self) -> str:
         "Its name in the store."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NOTHING_MEASURED', 'best_lr', 'choose_lr', 'Failed', 'Sweep', 'Estimate']
 
-# %% ../nbs/lib/53_sweep.ipynb #da0e74d0
+# %% ../nbs/lib/53_sweep.ipynb #d1f4640e
 import argparse
 import itertools
 import json
@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from fastcore.basics import patch
 from .checks import count, known_options, real
-from .compute import compute, memory_gb, run_bytes, seconds_of, together
+from .compute import compute, memory_gb, run_bytes, seconds_per_run, together
 from .initializers import gaussian
 from .report import pick_device
 from .rules import Rule
@@ -199,7 +199,7 @@ def estimate(
     for group in groups.values():
         some, task = group[0], task_of(group[0])
         at_once = group[:min(together(some, task), 64)]
-        seconds += seconds_of(at_once, steps) / (steps * len(at_once)) * sum(r.steps for r in group)
+        seconds += seconds_per_run(at_once, steps) * len(group)
         memory = max(memory, min(len(group) * run_bytes(some, task) / 1e9, memory_gb()))
         disk += sum(8 * r.steps + 4 * r.n_hidden * (r.n_hidden + task.n_in + task.n_out + 2) + 4000 for r in group) / 1e6
     return Estimate(len(missing), len(runs) - len(missing), seconds / 60, memory, disk)

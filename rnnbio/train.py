@@ -133,7 +133,7 @@ class State:
 def _start(params, steps) -> State:
     theta = _flat(params)
     runs, none = len(params), torch.nan
-    return State(0, theta, {}, torch.full((2, runs, steps), none), torch.full((runs,), -1), torch.full((runs,), none).to(theta), {})
+    return State(0, theta, {}, torch.full((2, runs, steps), none, dtype=theta.dtype), torch.full((runs,), -1), torch.full((runs,), none).to(theta), {})
 
 def _advance(state:State, model, params, task, rule, optimizer, rates, n_trials) -> Params:
     "One update of every run that has not diverged; the new parameters."
@@ -169,13 +169,14 @@ def train(
     "Train every run of the ensemble on its own fresh trials; ValueError or TypeError before the first step when something does not fit."
     check_params(model, params)
     rule, optimizer, steps, n_trials = get_rule(rule), get_optimizer(optimizer), count("steps", steps), count("n_trials", n_trials)
+    if taken := {"loss", "accuracy", "diverged", "lr", "seed", "run", "step", "at"} & set(measure or ()): raise ValueError(f"measure must use other names than {sorted(taken)}, which results have")
     if (every is None) != (not measure): raise ValueError(f"every and measure go together, got every={every!r} and measure={measure!r}")
     if every is not None: count("every", every)
     if not isinstance(floss, flossing | None): raise TypeError(f"floss must be a flossing(...) or None, got {floss!r}")
     rates = _rates(lr, len(params), params.W_h)
     _check_task(model, params, task, n_trials)
 
-    state = _start(params, steps) if resume is None else _resumed(resume, params, steps)
+    state = _start(params, steps) if resume is None else _resumed(resume, params, steps, every)
     params = _shaped(state.theta, params)
     with tqdm(range(state.step, steps), desc=f"{rule.name}, {len(params)} runs", leave=False, disable=_quiet(progress)) as bar:
         for step in bar:
@@ -196,14 +197,14 @@ def _flossed(state, model, params, task, how) -> Params:
     state.theta = torch.where((state.diverged < 0).to(flossed.device)[:, None], flossed, state.theta)
     return _shaped(state.theta, params)
 
-def _resumed(state:State, params, steps) -> State:
+def _resumed(state:State, params, steps, every) -> State:
     "A state with room for all steps; ValueError when it is of other networks, or further than asked for."
     if state.theta.shape != _flat(params).shape: raise ValueError(f"resume holds {list(state.theta.shape)} numbers [run, number], but params {list(_flat(params).shape)}")
     if state.step > steps: raise ValueError(f"resume stands at step {state.step}, beyond steps = {steps}")
     fresh = _start(params, steps)
     fresh.curves[..., :state.step] = state.curves[..., :state.step]
     return replace(state, theta=state.theta.to(fresh.theta), memory={name: t.clone().to(fresh.theta) for name, t in state.memory.items()}, curves=fresh.curves,
-                   first=state.first.to(fresh.theta), diverged=state.diverged.clone(), measured=dict(state.measured))
+                   first=state.first.to(fresh.theta), diverged=state.diverged.clone(), measured={at: found for at, found in state.measured.items() if at < state.step and at % every == 0})
 
 def _quiet(progress) -> bool|None:
     "No bar when not wanted or RNNBIO_QUIET is set; always one in Jupyter; elsewhere (None) tqdm shows it in a terminal and not in a log."

@@ -152,7 +152,8 @@ def test_an_older_result_is_read_or_refused_with_a_reason(tmp_path):
             store.read(key)
 
 
-GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5), dict(recurrent={"kind": "uniform", "width": 1.}), dict(seed=7), dict(optimizer="sgd"), dict(task="dms"), dict(form="rate", activation="tanh"), dict(rule="rflo"), dict(rule="modprop"), dict(rule="mdgl"), dict(task="2af"), dict(dtype="float64")]
+GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5), dict(recurrent={"kind": "uniform", "width": 1.}), dict(seed=7), dict(optimizer="sgd"), dict(task="dms"), dict(form="rate", activation="tanh"), dict(rule="rflo"), dict(rule="modprop"), dict(rule="mdgl"), dict(task="2af"), dict(dtype="float64"),
+          dict(floss={"kind": "flossing", "steps": 2}), dict(measures="eprop_alignment", every=3)]
 
 
 def test_golden_keys_and_numbers():
@@ -171,7 +172,7 @@ def golden_now():
     with tempfile.TemporaryDirectory() as folder:
         for change in GOLDEN:
             runs = Sweep(**(base | change)).run(device="cpu", store=Store(folder), progress=False)
-            yield str(runs.key.values), runs.loss.values.tolist()
+            yield str(runs.key.values), [*runs.loss.values.tolist(), *(runs.eprop_alignment.values.tolist() if "measures" in change else ())]
 
 
 def test_thousands_of_runs(tmp_path, monkeypatch, capsys):
