@@ -98,8 +98,10 @@ class NeurogymTask(Task):
         if self.batching == "trial": return super().sample(n_trials, seed, step)
         served = max(1, int(1e5 / (self.n_in + 1) / n_trials) // self.steps)      # segments neurogym's Dataset serves before it draws a new stream
         block, segment = divmod(count("step", step, 0), served)
-        rng = generator(seed, f"stream/{self.name}", block)
-        return as_trials(cut_stream(lambda: self.draw(rng, n_trials), segment * self.steps, self.steps))
+        def stream():
+            rng = generator(seed, f"stream/{self.name}", block)
+            return cut_stream(lambda: self.draw(rng, n_trials), served * self.steps)
+        return as_trials({name: v[segment * self.steps:(segment + 1) * self.steps] for name, v in self._kept((seed, n_trials), block, stream).items()})
 
 def _neurogym():
     try: import neurogym
@@ -109,14 +111,13 @@ def _neurogym():
 # %% ../nbs/lib/22_neurogym_tasks.ipynb #3324bfbc
 def cut_stream(
     more,          # function that draws one more padded trial for every row
-    start:int,     # first step of the segment
-    length:int,    # its steps
+    length:int,    # steps of the stream
 ) -> dict[str, np.ndarray]:
-    "Steps start to start + length of a stream of trials, [time, row, ...]."
+    "The first steps of a stream of trials, [time, row, ...]."
     trials = []
-    while not trials or sum(t["mask"].sum(0) for t in trials).min() < start + length: trials.append(more())
+    while not trials or sum(t["mask"].sum(0) for t in trials).min() < length: trials.append(more())
     rows = range(trials[0]["mask"].shape[1])
-    string = lambda name, b: np.concatenate([t[name][t["mask"][:, b], b] for t in trials])[start:start + length]
+    string = lambda name, b: np.concatenate([t[name][t["mask"][:, b], b] for t in trials])[:length]
     return {name: np.stack([string(name, b) for b in rows], 1) for name in trials[0]}
 
 # %% ../nbs/lib/22_neurogym_tasks.ipynb #48c1b39b

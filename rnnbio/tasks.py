@@ -42,11 +42,16 @@ class Task:
         "A batch of fresh trials, the same for the same seed, size and step."
         together = max(1, BLOCK // count("n_trials", n_trials))       # batches drawn at once: many small draws would cost more than the training
         block, place = divmod(count("step", step, 0), together)
-        latest = self.__dict__.setdefault("_latest", {})              # (seed, size): (block, its trials); training asks for steps in order
-        if latest.get((seed, n_trials), (None,))[0] != block:
+        drawn = self._kept((seed, n_trials), block, lambda: as_trials(self.draw(generator(seed, f"trials/{self.name}", block), n_trials * together)))
+        return drawn.trials(slice(place * n_trials, (place + 1) * n_trials))
+
+    def _kept(self, which, block:int, draw):
+        "What `draw` gave when this block was last asked for: training asks for steps in order."
+        latest = self.__dict__.setdefault("_latest", {})              # which: (block, what was drawn)
+        if latest.get(which, (None,))[0] != block:
             if len(latest) >= 1000: latest.clear()
-            latest[seed, n_trials] = block, as_trials(self.draw(generator(seed, f"trials/{self.name}", block), n_trials * together))
-        return latest[seed, n_trials][1].trials(slice(place * n_trials, (place + 1) * n_trials))
+            latest[which] = block, draw()
+        return latest[which][1]
 
     def __repr__(self): return f"<task {self.name}: {self.n_in} inputs, {self.n_out} outputs, {self.steps} steps, {self.loss}>"
 
