@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Claim', 'load_claims', 'log_ratio', 'rank_correlation', 'gap_closes', 'sign_flip_p', 'trend_p', 'holm', 'Verdict',
-           'judge']
+           'judge', 'interval']
 
 # %% ../nbs/lib/12_claims.ipynb #433e257f
 import itertools
@@ -130,15 +130,19 @@ def judge(
     return [_verdict(claims[id], finite[id], beyond[id], float(ps[id]), profile, len(evidence[id]) - len(finite[id])) for id in evidence]
 
 def _verdict(claim, values, beyond, p, profile, lost):
-    low, high = _interval(beyond)
+    low, high = interval(beyond)
     if lost: verdict, why = "inconclusive", f"{lost} of {len(values) + lost} seeds gave no number"
     elif profile != "paper": verdict, why = "inconclusive", f"the {profile} profile is too small for a verdict"
     elif low > 0 and p < .05: verdict, why = "reproduced", ""
     elif high < 0: verdict, why = "not reproduced", ""
     else: verdict, why = "inconclusive", f"the 95 % interval holds the margin {claim.margin:g}" if low <= 0 <= high else f"p = {p:.3f}: too few seeds"
-    return Verdict(claim, verdict, why, float(values.mean()) if len(values) else np.nan, _interval(values), p, tuple(values.tolist()), lost)
+    return Verdict(claim, verdict, why, float(values.mean()) if len(values) else np.nan, interval(values), p, tuple(values.tolist()), lost)
 
-def _interval(values) -> tuple[float, float]:
+def interval(
+    values,       # one for each seed, finite
+) -> tuple[float, float]:
+    "95 % interval of their mean (t)."
+    values = np.asarray(values, float)
     if len(values) < 2: return -np.inf, np.inf
     half = stdtrit(len(values) - 1, .975) * values.std(ddof=1) / len(values)**.5
     return float(values.mean() - half), float(values.mean() + half)

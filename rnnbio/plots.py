@@ -147,7 +147,7 @@ def plot_against_gain(
         for which, face in (learned, color), (~learned, "none"): ax.scatter(x[which], values[which], s=7, facecolor=face, edgecolor=color, lw=.6, alpha=.7)
     ax.set(xlabel="gain")
 
-# %% ../nbs/lib/13_plots.ipynb #459dea1a
+# %% ../nbs/lib/13_plots.ipynb #fe725a77
 def plot_treatments(
     curves:dict,         # row: {gain: {treatment: loss [seed, step]}}
     ends:dict,           # row: {treatment: final loss [seed, gain]}
@@ -176,22 +176,20 @@ def plot_treatments(
 def plot_choices(
     panels:dict,         # choice: {rule: final loss [seed, gain]}
     gains,
-    effects:dict,        # (choice, rule): log ratio for each seed, written into the panel
+    effects:dict,        # (choice, rule): text for the panel
     levels:dict,         # choice: loss of knowing when to answer but not what
     title:str,
 ):                       # matplotlib figure
-    "Final loss against gain, a panel for each choice."
+    "Final loss against gain, geometric mean and standard deviation over seeds, a panel for each choice."
     with plt.rc_context(STYLE):
         columns = min(4, len(panels)); rows = -(-len(panels) // columns)
         figure, axes = plt.subplots(rows, columns, figsize=(7.2, .5 + 1.75 * rows), layout="constrained", squeeze=False)
         for ax, (name, by_rule) in zip(axes.ravel(), panels.items()):
-            top = max(levels[name], max(np.nanmax(v.mean(0) + v.std(0)) for v in by_rule.values()))
             for i, (rule, values) in enumerate(by_rule.items()):
-                color, effect = RULE_COLORS[rule if name != "state detached" or rule == "bptt" else "eprop_state"], np.asarray(effects[name, rule])
-                plot_against_gain(ax, gains, values, color)
-                half = 2.262 * effect.std(ddof=1) / len(effect)**.5 if len(effect) == 10 else np.nan
-                ax.annotate(f"{RULE_LABELS[rule]} ×{np.exp(effect.mean()):.2f}" + (f" [{np.exp(effect.mean() - half):.2f}, {np.exp(effect.mean() + half):.2f}]" if np.isfinite(half) else ""), (.03, .97 - .11 * i), xycoords="axes fraction", va="top", fontsize=6, color=color)
-            ax.axhline(levels[name], color="0.5", lw=.8, ls=":"); ax.set(title=name, ylim=(0, 1.45 * top), ylabel="loss", xlabel="gain")
+                mean, std = np.nanmean(np.log(values), 0), np.nanstd(np.log(values), 0)
+                ax.errorbar(gains, np.exp(mean), [np.exp(mean) - np.exp(mean - std), np.exp(mean + std) - np.exp(mean)], color=RULE_COLORS[rule], marker="o", ms=3, capsize=1.5, lw=1)
+                ax.annotate(effects[name, rule], (.03, .97 - .11 * i), xycoords="axes fraction", va="top", fontsize=6, color=RULE_COLORS[rule])
+            ax.axhline(levels[name], color="0.5", lw=.8, ls=":"); ax.set(title=name, ylim=(0, 1.7 * levels[name]), ylabel="loss", xlabel="gain")
         for ax in axes.ravel()[len(panels):]: ax.set_axis_off()
         figure.suptitle(title)
     return figure
