@@ -25,7 +25,7 @@ import torch
 from rnnbio.all import *
 from rnnbio.kernels import cpu
 
-TASK, ALPHA, TRIALS, SECONDS = get_task("romo"), .8, 32, 1.5
+TASK, ALPHA, TRIALS, SECONDS = get_task("romo"), .8, 32, 1.
 
 
 def best(step, networks, seconds=SECONDS):
