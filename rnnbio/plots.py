@@ -147,7 +147,7 @@ def plot_against_gain(
         for which, face in (learned, color), (~learned, "none"): ax.scatter(x[which], values[which], s=7, facecolor=face, edgecolor=color, lw=.6, alpha=.7)
     ax.set(xlabel="gain")
 
-# %% ../nbs/lib/13_plots.ipynb #fe725a77
+# %% ../nbs/lib/13_plots.ipynb #e6844e36
 def plot_treatments(
     curves:dict,         # row: {gain: {treatment: loss [seed, step]}}
     ends:dict,           # row: {treatment: final loss [seed, gain]}
@@ -188,7 +188,7 @@ def plot_choices(
             for i, (rule, values) in enumerate(by_rule.items()):
                 mean, std = np.nanmean(np.log(values), 0), np.nanstd(np.log(values), 0)
                 ax.errorbar(gains, np.exp(mean), [np.exp(mean) - np.exp(mean - std), np.exp(mean + std) - np.exp(mean)], color=RULE_COLORS[rule], marker="o", ms=3, capsize=1.5, lw=1)
-                ax.annotate(effects[name, rule], (.03, .97 - .11 * i), xycoords="axes fraction", va="top", fontsize=6, color=RULE_COLORS[rule])
+                ax.annotate(effects[name, rule], (.03, .97 - .11 * i), xycoords="axes fraction", va="top", fontsize=6, color=RULE_COLORS[rule]).set_in_layout(False)
             ax.axhline(levels[name], color="0.5", lw=.8, ls=":"); ax.set(title=name, ylim=(0, 1.7 * levels[name]), ylabel="loss", xlabel="gain")
         for ax in axes.ravel()[len(panels):]: ax.set_axis_off()
         figure.suptitle(title)
