@@ -65,6 +65,10 @@ TASKS = {                                                # name: (module, class)
     "2af":     ("rnnbio.neurogym_tasks", "PerceptualDecision"),
     "dms":     ("rnnbio.neurogym_tasks", "DelayMatch"),
     "context": ("rnnbio.neurogym_tasks", "ContextDecision"),
+    "flipflop": ("rnnbio.schuessler_tasks", "FlipFlop"),
+    "mante":   ("rnnbio.schuessler_tasks", "Mante"),
+    "mapping": ("rnnbio.schuessler_tasks", "Mapping"),
+    "cosine":  ("rnnbio.schuessler_tasks", "Cosine"),
 }
 
 def list_tasks() -> list[str]:
