@@ -21,7 +21,7 @@ from .flossing import floss
 from .models import LeakyRNN, Params
 from .report import device_name
 from .rules import Rule
-from .runs import MEASURES, SPECS, Run, from_data, task_of
+from .runs import SPECS, Run, from_data, measure_of, task_of
 from .store import Store, load_checkpoints, save_checkpoint
 from .train import State, _quiet, measured_at, train
 
@@ -92,8 +92,8 @@ def _train_together(runs:dict[str, Run], states, store, bar, checkpoints:bool=Tr
             save_checkpoint(store, name, *_checkpoint(keys, state))
             last[0] = time.monotonic()
 
-    measure = {name: lambda model, params, function=MEASURES[name]: function(model, params, task) for name in some.measures}
-    fit = train(model, params, task, Rule(**some.rule), [run.lr for run in runs.values()], some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS),
+    measure = {name: measure_of(name, some, task, params) for name in some.measures}
+    fit = train(model, params, task, Rule(**some.rule), [run.lr for run in runs.values()], some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS), some.trained or None,
                 from_data("floss", some.floss, SPECS) if some.floss else None, some.every, measure, progress=False, resume=resume, watch=watch)
     loss, accuracy, diverged = (torch.from_numpy(fit.data[v].values) for v in ("loss", "accuracy", "diverged"))
     facts = dict(device=device_name(some.backend), duration_s=round((time.time() - begin) / len(keys), 4), together=len(keys), resumed_at=resume.step if resume else 0)
@@ -133,11 +133,13 @@ def _joined(states:list[State]) -> State:
 def load_params(
     keys,                    # of runs, as in a sweep's `key`; any array
     store:Store|None=None,   # default: the results folder
+    start:bool=False,        # as they were before training (and flossing): drawn again, on the CPU
 ) -> Params:
     "The trained networks of these runs as one ensemble, in order."
     keys = [str(key) for key in np.asarray(keys).ravel()]
     if not all(keys): raise ValueError("keys hold an empty one: that run could not be trained (see lr_note)")
     results = [(store or Store()).read(key) for key in keys]
+    if start: return Params.cat([_networks([run.model_copy(update=dict(backend="cpu"))], task_of(run))[1] for run in (Run(**{k: v for k, v in r.config.items() if k != "versions"}) for r in results)])
     names = [n for n in results[0].tensors if n.startswith("params/")]
     return Params(**{n.removeprefix("params/"): torch.stack([r.tensors[n] for r in results]) for n in names}, seeds=[r.config["seed"] for r in results])
 
@@ -158,7 +160,7 @@ def seconds_per_run(
     if run.floss:
         how = from_data("floss", run.floss, SPECS)
         total += _seconds(lambda: floss(model, params, task, replace(how, steps=1))) * how.steps * (1 + ((run.steps - 1) // how.every if how.every else 0))
-    for name in run.measures: total += _seconds(lambda: MEASURES[name](model, params, task)) * len(measured_at(run.steps, run.every))
+    for name in run.measures: total += _seconds(lambda: measure_of(name, run, task, params)(model, params)) * len(measured_at(run.steps, run.every))
     return total / len(runs)
 
 def _seconds(work) -> float:

@@ -12,23 +12,31 @@ from functools import cache
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from .checks import count, one_of, real
 from .flossing import flossing
-from .initializers import gaussian, uniform
+from .initializers import directions, gaussian, uniform
+from .lowrank import change_spectrum
 from .models import LeakyRNN
-from .rules import Rule, get_rule, gradient_alignment
+from .rules import Rule, get_rule, gradient, gradient_alignment
 from .store import key_of
 from .tasks import TASKS, get_task
 from .optimizers import OPTIMIZERS, get_optimizer
 
 # %% ../nbs/lib/51_runs.ipynb #f19eb038
 VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2, "train": 1}
-OPTIONS = {"floss": 1, "measures": 1}      # versions of what is not part of every run; recorded where it is, from 2 on
-INITIALIZERS = {"gaussian": gaussian, "uniform": uniform}
+OPTIONS = {"floss": 1, "measures": 1, "trained": 1}      # versions of what is not part of every run; recorded where it is, from 2 on
+INITIALIZERS = {"gaussian": gaussian, "uniform": uniform, "directions": directions}
 SPECS = INITIALIZERS | OPTIMIZERS | {"flossing": flossing}      # by the name they have as data
 
-MEASURES = {            # name: what can be measured along training, [run, ...]; on one batch for all runs, of a seed that never trains
-    "eprop_alignment": lambda model, params, task: gradient_alignment(model, params, task.sample(64, MEASURE_SEED).to(params.dtype, params.device), "eprop"),
+MEASURES = {            # name: what can be measured along training, [run, ...]; `draw` gives a batch, one for all runs, of a seed that never trains
+    "eprop_alignment": lambda model, start, params, draw: gradient_alignment(model, params, draw(64), "eprop"),
+    "gradient_norm":   lambda model, start, params, draw: gradient(model, params, draw())[1].W_h.norm(dim=(1, 2)),       # Frobenius, of BPTT's
+    "change_spectrum": lambda model, start, params, draw: change_spectrum(start, params, 5),                           # leading singular values of what W_h has changed by
 }
 MEASURE_SEED = 2**31
+
+def measure_of(name:str, run, task, start):
+    "What `train` calls: function(model, params) -> [run, ...]."
+    draw = lambda n_trials=run.n_trials: task.sample(n_trials, MEASURE_SEED).to(start.dtype, start.device)
+    return lambda model, params: MEASURES[name](model, start, params, draw)
 
 def spec_data(spec) -> dict:
     "A specification as plain data: its kind and its fields."
@@ -62,6 +70,7 @@ class Run(BaseModel):
     output:dict = spec_data(uniform())
     rule:dict
     optimizer:dict = spec_data(get_optimizer("adam"))
+    trained:tuple[str, ...] = ()       # names of what learns; (): all weights and biases
     floss:dict|None = None   # gradient flossing before training
     lr:float
     steps:int
@@ -84,6 +93,9 @@ class Run(BaseModel):
     @field_validator("floss", mode="before")
     def _floss(cls, value): return None if value is None else spec_data(from_data("floss", spec_data(value), {"flossing": flossing}))
 
+    @field_validator("trained", mode="before")
+    def _trained(cls, value): return tuple(one_of("trained", name, ("W_h", "W_x", "w", "b", "b_out")) for name in ([value] if isinstance(value, str) else value))
+
     @field_validator("measures", mode="before")
     def _measures(cls, value): return tuple(one_of("measures", name, MEASURES) for name in ([value] if isinstance(value, str) else value))
 
@@ -92,6 +104,8 @@ class Run(BaseModel):
         one_of("task", self.task, TASKS); one_of("dtype", self.dtype, ("float32", "float64")); one_of("backend", self.backend, ("cpu", "cuda"))
         if (self.every is None) != (not self.measures): raise ValueError(f"every and measures go together, got every={self.every!r} and measures={self.measures!r}")
         if self.every is not None: count("every", self.every)
+        if self.trained and not self.bias and {"b", "b_out"} & set(self.trained): raise ValueError(f"trained={self.trained} names a bias, but the network has none (bias=False)")
+        if self.floss and self.trained and "W_h" not in self.trained: raise ValueError(f"floss changes W_h, which trained={self.trained} leaves out")
         count("steps", self.steps); count("n_trials", self.n_trials); count("seed", self.seed, 0); real("lr", self.lr, 0)
         LeakyRNN(1, self.n_hidden, 1, self.alpha, self.activation, self.bias, self.form)
         if self.task_options: task_of(self)

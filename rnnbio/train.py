@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from tqdm.auto import tqdm
-from .checks import count, real
+from .checks import count, one_of, real
 from .flossing import floss as floss_all, flossing
 from .models import LeakyRNN, Network, Params, check_inputs, check_params
 from .optimizers import OPTIMIZERS, get_optimizer
@@ -129,11 +129,12 @@ class State:
     diverged:Tensor               # [run], the step or -1
     first:Tensor                  # first loss [run]
     measured:dict[int, dict]      # update: {name: array [run, ...]}
+    trained:tuple = ()            # names of what is in theta, in order
 
-def _start(params, steps) -> State:
-    theta = _flat(params)
+def _start(params, steps, trained) -> State:
+    theta = _flat(params, trained)
     runs, none = len(params), torch.nan
-    return State(0, theta, {}, torch.full((2, runs, steps), none, dtype=theta.dtype), torch.full((runs,), -1), torch.full((runs,), none).to(theta), {})
+    return State(0, theta, {}, torch.full((2, runs, steps), none, dtype=theta.dtype), torch.full((runs,), -1), torch.full((runs,), none).to(theta), {}, trained)
 
 def _advance(state:State, model, params, task, rule, optimizer, rates, n_trials) -> Params:
     "One update of every run that has not diverged; the new parameters."
@@ -143,12 +144,12 @@ def _advance(state:State, model, params, task, rule, optimizer, rates, n_trials)
     if state.step == 0: state.first = loss
     curves = torch.stack([loss, accuracy])
     state.curves[..., state.step] = torch.where(alive, curves, torch.nan)
-    moved = state.theta + rates[:, None] * optimizer.step(_flat(grads, params), state.memory, state.step + 1)
+    moved = state.theta + rates[:, None] * optimizer.step(_flat(grads, state.trained, params), state.memory, state.step + 1)
     healthy = alive & torch.isfinite(loss) & (loss <= DIVERGED * state.first.clamp(min=1e-12)) & torch.isfinite(moved.sum(1))
     state.theta = torch.where(healthy[:, None], moved, state.theta)
     state.diverged[(alive & ~healthy).cpu()] = state.step
     state.step += 1
-    return _shaped(state.theta, params)
+    return _shaped(state, params)
 
 def train(
     model:LeakyRNN,
@@ -159,6 +160,7 @@ def train(
     steps:int=1000,           # updates, one per batch
     n_trials:int=32,          # fresh trials in a batch (zhang2024, schuessler2020)
     optimizer="adam",         # adam, sgd, or one with its settings: sgd(momentum=.9)
+    trained:tuple|None=None,  # names of what learns: ("W_h",) alone, say; None: all weights and biases. The initial state h0 never does
     floss:flossing|None=None, # gradient flossing of W_h before training, or before every so many updates
     every:int|None=None,      # measure before every so many updates, and at the end
     measure:dict|None=None,   # {name: function(model, params) -> [run, ...]}
@@ -173,11 +175,12 @@ def train(
     if (every is None) != (not measure): raise ValueError(f"every and measure go together, got every={every!r} and measure={measure!r}")
     if every is not None: count("every", every)
     if not isinstance(floss, flossing | None): raise TypeError(f"floss must be a flossing(...) or None, got {floss!r}")
-    rates = _rates(lr, len(params), params.W_h)
+    rates, trained = _rates(lr, len(params), params.W_h), _trained(trained, params)
+    if floss and "W_h" not in trained: raise ValueError(f"floss changes W_h, which trained={trained} leaves out")
     _check_task(model, params, task, n_trials)
 
-    state = _start(params, steps) if resume is None else _resumed(resume, params, steps, every)
-    params = _shaped(state.theta, params)
+    state = _start(params, steps, trained) if resume is None else _resumed(resume, params, steps, trained, every)
+    params = _shaped(state, params)
     with tqdm(range(state.step, steps), desc=f"{rule.name}, {len(params)} runs", leave=False, disable=_quiet(progress)) as bar:
         for step in bar:
             if floss and (step == 0 or floss.every and step % floss.every == 0): params = _flossed(state, model, params, task, floss)
@@ -193,17 +196,17 @@ def train(
 
 def _flossed(state, model, params, task, how) -> Params:
     "Flossed networks, but those that have diverged as they were."
-    flossed = _flat(floss_all(model, params, task, how, state.step)[0])
+    flossed = _flat(floss_all(model, params, task, how, state.step)[0], state.trained)
     state.theta = torch.where((state.diverged < 0).to(flossed.device)[:, None], flossed, state.theta)
-    return _shaped(state.theta, params)
+    return _shaped(state, params)
 
-def _resumed(state:State, params, steps, every) -> State:
+def _resumed(state:State, params, steps, trained, every) -> State:
     "A state with room for all steps; ValueError when it is of other networks, or further than asked for."
-    if state.theta.shape != _flat(params).shape: raise ValueError(f"resume holds {list(state.theta.shape)} numbers [run, number], but params {list(_flat(params).shape)}")
+    fresh = _start(params, steps, trained)
+    if state.theta.shape != fresh.theta.shape: raise ValueError(f"resume holds {list(state.theta.shape)} numbers [run, number], but params {list(fresh.theta.shape)}")
     if state.step > steps: raise ValueError(f"resume stands at step {state.step}, beyond steps = {steps}")
-    fresh = _start(params, steps)
     fresh.curves[..., :state.step] = state.curves[..., :state.step]
-    return replace(state, theta=state.theta.to(fresh.theta), memory={name: t.clone().to(fresh.theta) for name, t in state.memory.items()}, curves=fresh.curves,
+    return replace(state, trained=trained, theta=state.theta.to(fresh.theta), memory={name: t.clone().to(fresh.theta) for name, t in state.memory.items()}, curves=fresh.curves,
                    first=state.first.to(fresh.theta), diverged=state.diverged.clone(), measured={at: found for at, found in state.measured.items() if at < state.step and at % every == 0})
 
 def _quiet(progress) -> bool|None:
@@ -211,19 +214,25 @@ def _quiet(progress) -> bool|None:
     if not progress or os.environ.get("RNNBIO_QUIET"): return True
     return False if "ipykernel" in sys.modules else None
 
-def _flat(values:Params, like:Params|None=None) -> Tensor:
-    "All that is trained, one row per run; RuntimeError when a gradient lacks what `like` holds."
-    tensors = values.tensors()
-    wanted = [name for name in (like or values).tensors() if name != "h0"]
-    missing = [name for name in wanted if name not in tensors or like and tensors[name].shape != getattr(like, name).shape]
-    if missing: raise RuntimeError(f"the rule left {', '.join(missing)} without gradient")
-    return torch.cat([tensors[name].flatten(1) for name in wanted], 1)
+def _trained(names, params:Params) -> tuple:
+    "The names of what learns, in the order of `Params`."
+    able = [name for name in params.tensors() if name != "h0"]
+    wanted = able if names is None else [one_of("trained", name, able) for name in ([names] if isinstance(names, str) else names)]
+    if not wanted: raise ValueError(f"trained must name at least one of {', '.join(able)}, got {names!r}")
+    return tuple(name for name in able if name in wanted)
 
-def _shaped(theta:Tensor, like:Params) -> Params:
-    "The rows of `_flat` as parameters again."
-    old = {name: t for name, t in like.tensors().items() if name != "h0"}
-    parts = theta.split([t[0].numel() for t in old.values()], 1)
-    return Params(**{name: part.reshape(t.shape) for (name, t), part in zip(old.items(), parts)}, h0=like.h0, seeds=like.seeds)
+def _flat(values:Params, trained:tuple, like:Params|None=None) -> Tensor:
+    "All that is trained, one row per run; RuntimeError when a gradient is not shaped like `like`."
+    tensors = values.tensors()
+    missing = [name for name in trained if name not in tensors or like and tensors[name].shape != getattr(like, name).shape]
+    if missing: raise RuntimeError(f"the rule left {', '.join(missing)} without gradient")
+    return torch.cat([tensors[name].flatten(1) for name in trained], 1)
+
+def _shaped(state:State, like:Params) -> Params:
+    "The rows of `_flat` as parameters again; what is not trained as in `like`."
+    old = like.tensors()
+    parts = state.theta.split([old[name][0].numel() for name in state.trained], 1)
+    return Params(**old | {name: part.reshape(old[name].shape) for name, part in zip(state.trained, parts)}, seeds=like.seeds)
 
 def measured_at(steps:int, every:int) -> list[int]:
     "The updates before which something is measured; the last stands for the end."
