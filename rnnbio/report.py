@@ -75,7 +75,7 @@ class Figure:
         self.paper, self.notebook = name.split("/")
         self.seeds = range(self.seed, self.seed + self.settings["n_seeds"])
         self.claims = load_claims(project_root() / "nbs" / self.paper / "claims.toml")
-        self.evidence, self.conditions, self.sweeps, self.keys, self.training_s, self.begin = {}, [], [], set(), 0., time.time()
+        self.evidence, self.conditions, self.checks, self.sweeps, self.keys, self.training_s, self.begin = {}, [], [], [], set(), 0., time.time()
         default = project_root() / "figures" / (self.profile + (f"-seed{self.seed}" if self.seed else "")) / self.paper
         self.folder = Path(out or (tempfile.mkdtemp(prefix="rnnbio-test-") if self.profile == "test" else default))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -113,6 +113,14 @@ class Figure:
         self.training_s += float(runs.seconds.sum())
         return table
 
+    def compare(self,
+        table:pd.DataFrame,    # columns quantity, ours, paper, source: one row for each number
+    ) -> pd.DataFrame:
+        "Numbers of ours beside those of the paper; they go to the figure's JSON and to the report. No verdict hangs on them."
+        for name in ("quantity", "ours", "paper", "source"): one_of("column of compare", name, table.columns)
+        self.checks += table[["quantity", "ours", "paper", "source"]].to_dict("records")
+        return table
+
     def judge(self,
         id:str,          # of the claim, in claims.toml
         values,          # its statistic, one for each seed, or a table [seed, condition] that should rise or fall
@@ -126,7 +134,7 @@ class Figure:
         verdicts = [replace(v, beside=beside) for beside, evidence in self.evidence.items() for v in judge(evidence, self.claims, self.profile)]
         facts = dict(figure=self.name, profile=self.profile, seeds=list(self.seeds), device=device_name(self.device), settings=self.settings,
                      duration_s=round(time.time() - self.begin, 1), training_s=round(self.training_s, 1),
-                     runs_sha256=hashlib.sha256("".join(sorted(self.keys)).encode()).hexdigest(), versions=versions(), sweeps=self.sweeps, conditions=self.conditions, claims=[asdict(v) for v in verdicts])
+                     runs_sha256=hashlib.sha256("".join(sorted(self.keys)).encode()).hexdigest(), versions=versions(), sweeps=self.sweeps, conditions=self.conditions, checks=self.checks, claims=[asdict(v) for v in verdicts])
         _whole(self.folder / f"{self.notebook}.json", lambda p: p.write_text(json.dumps(_plain(facts), indent=1) + "\n", encoding="utf-8"))
         return pd.DataFrame([dict(claim=v.claim.id, beside=v.beside, verdict=v.verdict, mean=v.mean, low=v.interval[0], high=v.interval[1], p=v.p, why=v.why, statistic=v.claim.statistic) for v in verdicts])
 
@@ -178,7 +186,7 @@ def report_text(
     root:Path,      # of the project
 ) -> str:
     "Every claim with its verdict, as Markdown."
-    lines = ["# Claims and verdicts", "", "Computed by the figures of the paper profile (ten paired seeds); rules of the verdict: `nbs/lib/12_claims.ipynb`. Intervals are 95 %. "
+    lines = ["# Claims and verdicts", "", "Computed by the figures of the paper profile, with paired seeds; rules of the verdict: `nbs/lib/12_claims.ipynb`. Intervals are 95 %. "
              "A verdict *beside* is the same test under another choice than ours. A claim is *fragile* when other seeds (`make figures PROFILE=paper SEED=100`) turn its verdict.", ""]
     for path in sorted((root / "nbs").glob("*/claims.toml")):
         paper, found = path.parent.name, {}
@@ -197,7 +205,7 @@ def report_text(
             for v in found.get(id, []):
                 first, last = (f"{id} beside: {v['beside']} | | ", " | ") if v["beside"] else (head, tail)
                 lines.append(f"| {first} | {_number(v)} | {v['p']:.3f} | {_words(v, others)} | {last} |")
-        lines += ["", *(_made(facts) for facts in figures + again), ""]
+        lines += ["", *(_made(facts) for facts in figures + again), "", *_beside([check | {"figure": facts["figure"].split("/")[1]} for facts in figures for check in facts.get("checks", ())])]
     return "\n".join(lines)
 
 def _number(v) -> str:
@@ -212,12 +220,19 @@ def _words(v, others) -> str:
     turned = [f"{verdict} with seeds from {seed}" for seed, verdict in again.items() if verdict != v["verdict"]]
     return f"**{v['verdict']}**" + (f": {v['why']}" if v["why"] else "") + (f"; **fragile**: {', '.join(turned)}" if turned else "; the same with other seeds" if again else "")
 
+def _beside(checks) -> list[str]:
+    "Numbers of ours beside the paper's."
+    if not checks: return []
+    number = lambda v: f"{v:.3g}" if isinstance(v, float | int) else str(v)
+    return ["Numbers beside the paper's:", "", "| figure | quantity | ours | paper | where from |", "|---|---|---|---|---|", *(f"| {c['figure']} | {c['quantity']} | {number(c['ours'])} | {number(c['paper'])} | {c['source']} |" for c in checks), ""]
+
 def _made(facts) -> str:
     "One line on the runs behind a figure."
     total = {name: sum(c[name] for c in facts["conditions"]) for name in ("runs", "diverged", "not_learned")}
-    edge = sum(c.get("lr_note", "") not in ("", None) for c in facts["conditions"])
-    return (f"- {facts['figure']}, seeds {facts['seeds'][0]} to {facts['seeds'][-1]}: {total['runs']} runs, of which {total['diverged']} diverged and {total['not_learned']} did not learn; in {edge} of {len(facts['conditions'])} conditions the learning rate is at the edge "
-            f"of its grid. {facts['training_s'] / 60:.0f} minutes of training on {facts['device']}, without that of choosing rates.")
+    chosen = [c["lr_note"] for c in facts["conditions"] if c.get("lr_note") is not None]
+    edge = f" In {sum(note != '' for note in chosen)} of {len(chosen)} conditions the chosen learning rate is at the edge of its grid." if chosen else ""
+    return (f"- {facts['figure']}, seeds {facts['seeds'][0]} to {facts['seeds'][-1]}: {total['runs']} runs, of which {total['diverged']} diverged and {total['not_learned']} did not learn.{edge} "
+            f"{facts['training_s'] / 60:.0f} minutes of training on {facts['device']}, without that of choosing rates.")
 
 def write_report() -> None:
     "Write the report; its path on standard output."
