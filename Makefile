@@ -21,7 +21,7 @@ export CUBLAS_WORKSPACE_CONFIG := :4096:8
 .SECONDARY:
 
 help:              ## this list
-	@echo 'make <target> [PROFILE=quick|paper] [DEVICE=auto|cpu|cuda] [SEED=0] [VENV=.venv]'
+	@echo 'make <target> [PROFILE=quick|paper|full] [DEVICE=auto|cpu|cuda] [SEED=0] [VENV=.venv]'
 	@sed -nE 's/^([a-z]+): .*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 	@printf '  %s\n' 'one paper:  $(PAPERS)' 'one figure: $(NAMES)'
 

@@ -117,7 +117,7 @@ class Verdict:
 def judge(
     evidence:dict,          # claim id: values of its statistic, one for each seed; or a table [seed, condition] of something that should rise (or fall, as the claim expects) with the condition
     claims:dict,            # as from `load_claims`
-    profile:str="paper",    # any other profile is too small for a verdict
+    profile:str="paper",    # quick and test are too small for a verdict
 ) -> list[Verdict]:
     "Verdicts on the claims of one figure, their tests corrected together; ValueError for an unknown claim."
     tables = {one_of("claim", id, claims): np.asarray(values, float) for id, values in evidence.items()}
@@ -132,7 +132,7 @@ def judge(
 def _verdict(claim, values, beyond, p, profile, lost):
     low, high = interval(beyond)
     if lost: verdict, why = "inconclusive", f"{lost} of {len(values) + lost} seeds gave no number"
-    elif profile != "paper": verdict, why = "inconclusive", f"the {profile} profile is too small for a verdict"
+    elif profile not in ("paper", "full"): verdict, why = "inconclusive", f"the {profile} profile is too small for a verdict"
     elif low > 0 and p < .05: verdict, why = "reproduced", ""
     elif high < 0: verdict, why = "not reproduced", ""
     else: verdict, why = "inconclusive", f"the 95 % interval holds the margin {claim.margin:g}" if low <= 0 <= high else f"p = {p:.3f}: too few seeds"

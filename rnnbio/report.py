@@ -28,7 +28,7 @@ from .claims import judge, load_claims
 from .plots import moving_average
 
 # %% ../nbs/lib/15_report.ipynb #21725695
-PROFILES = ("quick", "paper", "test")
+PROFILES = ("quick", "paper", "full", "test")
 
 def project_root() -> Path:
     "The folder that holds settings.ini, from here upwards; the current folder when there is none."
@@ -59,18 +59,19 @@ class Figure:
     "One figure of one paper in one profile: its settings (as attributes), seeds, device and files. Bad parameters raise before anything runs."
     def __init__(self,
         name:str,            # paper/notebook, like "zhang2024/fig1_initial_gain"
-        profile:str,         # quick or paper
+        profile:str,         # quick, paper or full
         seed:int,            # first of the seeds
         device:str,          # auto, cpu or cuda
         out:str,             # folder for the files; "": figures/<profile>/<paper>, with the first seed in it when that is not 0
         quick:dict,          # settings of the quick profile; `n_seeds` is one of them
         paper:dict={},       # what differs in the paper profile
+        full:dict={},        # what differs from that where even the paper's sizes leave something out
         test:dict={},        # what differs in the test of the notebook
     ):
         check_parameters(_cells_run())
         one_of("profile", profile, PROFILES)
         self.profile = "test" if os.environ.get("IN_TEST") else profile
-        self.settings = quick | {"quick": {}, "paper": paper, "test": test}[self.profile]
+        self.settings = quick | {"quick": {}, "paper": paper, "full": paper | full, "test": test}[self.profile]
         self.name, self.seed, self.device = name, count("seed", seed, 0), pick_device(device)
         self.paper, self.notebook = name.split("/")
         self.seeds = range(self.seed, self.seed + self.settings["n_seeds"])
