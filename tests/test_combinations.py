@@ -1,5 +1,6 @@
 """Every rule, form, initializer and task works with every other; and what a user would do with the package."""
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,20 @@ def test_every_combination_learns_something(tasks, name, rule, initializer, form
     for key, before in start.tensors().items():
         changed = (getattr(fit.params, key) != before).flatten(1).any(1)
         assert changed.all() if key != "W_x" or can_learn else not changed.any(), f"{key}: {changed}"
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", list_tasks())
+def test_every_change_can_be_cut_and_shuffled(tasks, name, rule):
+    task = tasks[name]
+    model = LeakyRNN(task.n_in, 8, task.n_out, alpha=.7, activation="tanh", bias=False)
+    start = model.init([0, 1], gaussian(.9), directions(), directions())
+    start = replace(start, h0=start.W_x[..., 0])                    # cosine has no input: without a state to start from nothing happens
+    trained = train(model, start, task, rule, lr=.01, steps=2, n_trials=4, trained="W_h", progress=False).params
+    trials = task.sample(16, 1)
+    losses = truncation_losses(model, start, trained, trials, (0, 8))
+    torch.testing.assert_close(losses, torch.stack([loss_of(model, start, trials), loss_of(model, trained, trials)], 1))
+    assert (change_spectrum(start, trained)[:, 0] > 0).all() and torch.isfinite(loss_of(model, shuffle(start, trained), trials)).all()
 
 
 @pytest.mark.parametrize("rule", RULES)
