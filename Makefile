@@ -9,7 +9,7 @@ PYTHON  ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(sh
 
 BIN     := $(if $(VENV),$(VENV)/bin/)
 READY   := $(if $(VENV),$(VENV),.make)/.ready
-OUT     := figures/$(PROFILE)$(if $(filter-out 0,$(SEED)),-seed$(SEED))
+OUT     := figures/$(PROFILE)$(if $(filter-out generated,$(RNNBIO_CORPUS)),-$(RNNBIO_CORPUS))$(if $(filter-out 0,$(SEED)),-seed$(SEED))
 NAMES   := $(patsubst nbs/%.ipynb,%,$(wildcard nbs/*/fig*.ipynb))
 PAPERS  := $(sort $(patsubst %/,%,$(dir $(NAMES))))
 FIGURES := $(NAMES:%=$(OUT)/%.ipynb)
