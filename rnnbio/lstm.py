@@ -201,6 +201,7 @@ def _resume(model, optimizer, curves, about, tensors) -> tuple[int, float]:
 MATRICES = {"input, layer 1": "lstm.weight_ih_l0", "recurrent, layer 1": "lstm.weight_hh_l0", "input, layer 2": "lstm.weight_ih_l1", "recurrent, layer 2": "lstm.weight_hh_l1"}
 TRUNCATED = ("recurrent, layer 1", "input, layer 2", "recurrent, layer 2")
 
+@_one_thread()
 def singular_values(
     fit:Trained,
     matrix:str="recurrent, layer 2",      # one of MATRICES
@@ -218,6 +219,7 @@ def leading_share(
     squares = np.asarray(values)**2
     return float(squares[:first].sum() / squares.sum())
 
+@_one_thread()
 def truncated_accuracy(
     fit:Trained,
     split:Split,
@@ -275,7 +277,8 @@ def plot_lstm(
             ax[panel].set(title=f"singular values: {matrix}", xlabel="index", ylim=(0, None))
         for label, curve in accuracy.items(): _mean_line(ax["b"], ranks, curve, label=f"{label} truncated", **LINES[label])
         final = float(runs.valid_accuracy.isel(step=-1).mean())
-        ax["b"].axhline(final, color="k", ls="--", lw=.8); ax["b"].set(title="validation accuracy after truncation (dashed: full)", xlabel="rank R", xscale="symlog", xlim=(0, max(ranks)))
+        ax["b"].axhline(final, color="k", ls="--", lw=.8); ax["b"].set(title="validation accuracy after truncation (dashed: full)", xlabel="rank R", xlim=(0, max(ranks)))
+        ax["b"].set_xscale("symlog", linthresh=1)
         ticks = [R for R in (0, 1, 3, 10, 30, 100) if R <= max(ranks)]
         ax["b"].set_xticks(ticks, map(str, ticks)); ax["b"].set_xticks([], minor=True)
         for panel in ("loss", "accuracy"):
