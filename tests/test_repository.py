@@ -91,10 +91,10 @@ def test_export_leaves_no_difference(tmp_path):
 FLOORS = [  # a module imports only from floors below its own, or from one that stands before it on its own
     ["checks", "seeds"],
     ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.cpu", "report"],
-    ["models", "tasks", "neurogym_tasks", "schuessler_tasks"],
+    ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "sentiment"],
     ["rules", "oracles", "lyapunov", "lowrank", "optimizers", "flossing"],
     ["train"],
-    ["store", "runs", "compute", "sweep"],
+    ["store", "runs", "compute", "sweep", "lstm"],
 ]
 
 
