@@ -9,7 +9,6 @@ import threading
 import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +20,6 @@ from rnnbio.lstm import train_lstm, truncated_accuracy
 from rnnbio.sentiment import File, fetch, get_corpus, sst
 from rnnbio.store import Store, load_checkpoints
 
-ROOT = Path(__file__).parents[1]
 SMALL = dict(n_hidden=6, epochs=5, lr=1e-2, progress=False)
 
 
