@@ -9,6 +9,7 @@ __all__ = ['Run']
 import json
 from dataclasses import asdict
 from functools import cache
+import torch
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from .checks import count, one_of, real
 from .flossing import flossing
@@ -30,6 +31,7 @@ MEASURES = {            # name: what can be measured along training, [run, ...];
     "eprop_alignment": lambda model, start, params, draw: gradient_alignment(model, params, draw(64), "eprop"),
     "gradient_norm":   lambda model, start, params, draw: gradient(model, params, draw())[1].W_h.norm(dim=(1, 2)),       # Frobenius, of BPTT's
     "change_spectrum": lambda model, start, params, draw: change_spectrum(start, params, 5),                           # leading singular values of what W_h has changed by
+    "leading_eigenvalues": lambda model, start, params, draw: torch.linalg.eigvals(params.W_h).real.sort(-1, descending=True)[0][..., :5],      # largest real parts of W_h's eigenvalues
 }
 MEASURE_SEED = 2**31
 

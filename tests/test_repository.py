@@ -92,7 +92,7 @@ FLOORS = [  # a module imports only from floors below its own, or from one that 
     ["checks", "seeds"],
     ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.cpu", "report"],
     ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "sentiment"],
-    ["rules", "oracles", "lyapunov", "lowrank", "optimizers", "flossing"],
+    ["rules", "oracles", "lyapunov", "lowrank", "linear_theory", "optimizers", "flossing"],
     ["train"],
     ["store", "runs", "compute", "sweep", "lstm"],
 ]
