@@ -30,6 +30,7 @@ def log_ticks(
 ) -> None:
     "A logarithmic y axis with plain numbers at 1, 2 and 5."
     ax.set_yscale("log")
+    if not any((np.asarray(line.get_ydata(), float) > 0).any() for line in ax.lines): ax.set_ylim(1, 10)      # nothing was drawn: no network converged, say
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5))); ax.yaxis.set_major_formatter("{x:g}"); ax.yaxis.set_minor_formatter("")
 
 def shade(
