@@ -78,8 +78,11 @@ def get_rule(
     return replace(rule, **changes)
 
 # %% ../nbs/lib/30_rules.ipynb #964f2928
+@lru_cache(maxsize=64)                  # kept where it is needed: training asks at every step, and may then not wait for a copy to a GPU
+def _random_feedback(seeds, n, n_out, dtype, device) -> Tensor: return (draw("normal", (n, n_out), seeds, "feedback") / n**.5).to(device, dtype)
+
 @lru_cache(maxsize=64)
-def _random_feedback(seeds, n, n_out) -> Tensor: return draw("normal", (n, n_out), seeds, "feedback") / n**.5      # kept: training asks at every step
+def _given_feedback(matrix, dtype, device) -> Tensor: return torch.tensor(matrix, dtype=torch.float64).to(device, dtype)
 
 def feedback_matrix(
     rule:Rule,
@@ -88,8 +91,8 @@ def feedback_matrix(
     "F: how errors at the outputs reach the units."
     if rule.feedback == "symmetric": return params.w.mT
     runs, n_out, n = params.w.shape
-    if rule.feedback == "random": return _random_feedback(params.seeds, n, n_out).to(params.w)
-    given = torch.tensor(rule.feedback, dtype=torch.float64).to(params.w)
+    if rule.feedback == "random": return _random_feedback(params.seeds, n, n_out, params.dtype, params.device)
+    given = _given_feedback(rule.feedback, params.dtype, params.device)
     if given.shape not in ((n, n_out), (runs, n, n_out)):
         raise ValueError(f"feedback must be [unit, n_out] = {[n, n_out]} or [run, unit, n_out], got shape {list(given.shape)}")
     return given.expand(runs, n, n_out)
@@ -103,16 +106,20 @@ def dale_types(
     n, first = count("n", n), round(real("excitatory", excitatory, 0, 1.0000001) * n)
     return (0,) * first + (1,) * (n - first)
 
+@lru_cache(maxsize=64)
+def _members(types, n, dtype, device) -> Tensor:
+    "Which unit is of which type [unit, type]."
+    labels = torch.tensor(dale_types(n) if types == "dale" else types)
+    if labels.shape != (n,): raise ValueError(f"types must name one cell type for each of {n} units, got {len(labels)}")
+    return F.one_hot(labels).to(device, dtype)
+
 def type_mean(
     W:Tensor,         # weights [run, post, pre]
     types:str|tuple,  # as in Rule
 ) -> Tensor:          # [run, post, pre]
     "Each weight replaced by the mean of the existing ones between the same two cell types; absent synapses stay absent."
-    n = W.shape[-1]
     if types == "cells": return W
-    labels = torch.tensor(dale_types(n) if types == "dale" else types, device=W.device)
-    if labels.shape != (n,): raise ValueError(f"types must name one cell type for each of {n} units, got {len(labels)}")
-    member, there = F.one_hot(labels).to(W.dtype), (W != 0).to(W.dtype)
+    member, there = _members(types, W.shape[-1], W.dtype, W.device), (W != 0).to(W.dtype)
     mean = (member.mT @ W @ member) / (member.mT @ there @ member).clamp(min=1)
     return there * (member @ mean @ member.mT)
 
@@ -140,8 +147,7 @@ def learning_signal(
     trials:Trials,
     rule:Rule,
 ) -> tuple[Tensor, Tensor, Params]:   # loss [run], accuracy [run], gradient
-    "What training needs at every step: `gradient` with the accuracy beside it, and without its checks."
-    check_targets(trials, model.n_out)                            # the one thing a task may get wrong at any step
+    "What training needs at every step: `gradient` with the accuracy beside it, and without its checks; on a GPU nothing in it waits for the host."
     with torch.no_grad():
         passes = lambda: (feedback_matrix(rule, params), back_matrix(rule, params), type_mean(params.W_h, rule.types) if rule.hop else None,
                           model.alpha, model.form, model.activation, rule.gate, rule.leak, rule.window)
@@ -163,7 +169,7 @@ def gradient(
     "The loss of every network and the gradient its learning rule would follow; ValueError when model, params and trials do not fit."
     rule = get_rule(rule)
     if not isinstance(trials, Trials): raise TypeError(f"trials must be a Trials batch, got {type(trials).__name__}")
-    check_params(model, params); check_inputs(model, params, trials.inputs)
+    check_params(model, params); check_inputs(model, params, trials.inputs); check_targets(trials, model.n_out)
     loss, _, grads = learning_signal(model, params, trials, rule)
     return loss, grads
 

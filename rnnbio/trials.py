@@ -56,7 +56,7 @@ def _like(trials:Trials, outputs:Tensor) -> None:
     lead = trials.inputs.shape[:-1]
     if outputs.shape[-1 - len(lead):-1] != lead or outputs.ndim > 4:
         raise ValueError(f"outputs of shape {list(outputs.shape)} do not fit trials with leading axes {list(lead)}")
-    check_targets(trials, outputs.shape[-1])
+    if outputs.device.type == "cpu": check_targets(trials, outputs.shape[-1])       # a GPU would have to be waited for; `train` has checked before it sent them
 
 def check_targets(trials:Trials, n_out:int) -> None:
     "ValueError unless the targets are for so many outputs."
@@ -107,6 +107,19 @@ def accuracy(
 
 # %% ../nbs/lib/10_trials.ipynb #14cc3247
 @patch
+def tensors(self:Trials) -> tuple[Tensor, ...]:
+    "Inputs, targets, mask and response."
+    return self.inputs, self.targets, self.mask, self.response
+
+@patch
+def map(
+    self:Trials,
+    function,        # Tensor -> Tensor
+) -> Trials:
+    "`function` applied to each tensor; what comes out is not checked again."
+    return Trials._trusted(*(function(t) for t in self.tensors()))
+
+@patch
 def to(
     self:Trials,
     dtype=None,      # float dtype; labels stay whole numbers
@@ -114,8 +127,7 @@ def to(
 ) -> Trials:
     "The same batch in another dtype or on another device; itself when nothing changes."
     if dtype in (None, self.inputs.dtype) and device in (None, self.inputs.device): return self
-    move = lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None)
-    return Trials._trusted(*(move(t) for t in (self.inputs, self.targets, self.mask, self.response)))
+    return self.map(lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None))
 
 @patch
 def trials(
@@ -130,4 +142,4 @@ def stack_trials(
     batches:list[Trials],    # batches of one kind and size
 ) -> Trials:                 # a run axis in front
     "One batch for each run."
-    return Trials._trusted(*(torch.stack([getattr(b, name) for b in batches]) for name in ("inputs", "targets", "mask", "response")))
+    return Trials._trusted(*(torch.stack(some) for some in zip(*(b.tensors() for b in batches))))

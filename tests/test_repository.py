@@ -93,7 +93,7 @@ FLOORS = [  # a module imports only from floors below its own, or from one that 
     ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.cpu", "report"],
     ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "sentiment"],
     ["rules", "oracles", "lyapunov", "lowrank", "linear_theory", "optimizers", "flossing"],
-    ["train"],
+    ["ahead", "train"],
     ["store", "runs", "compute", "sweep", "lstm"],
 ]
 
