@@ -5,6 +5,7 @@ VENV    ?= .venv
 PROFILE ?= quick
 DEVICE  ?= auto
 SEED    ?= 0
+SCHEDULER ?=
 PYTHON  ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1)' >/dev/null 2>&1 && echo $(p))))
 
 BIN     := $(if $(VENV),$(VENV)/bin/)
@@ -15,13 +16,14 @@ PAPERS  := $(sort $(patsubst %/,%,$(dir $(NAMES))))
 FIGURES := $(NAMES:%=$(OUT)/%.ipynb)
 
 export CUBLAS_WORKSPACE_CONFIG := :4096:8
+export RNNBIO_SCHEDULER := $(SCHEDULER)
 
 .DEFAULT_GOAL := help
 .PHONY: help figures $(PAPERS) $(NAMES) report test export lab address docs clean FORCE
 .SECONDARY:
 
 help:              ## this list
-	@echo 'make <target> [PROFILE=quick|paper|full] [DEVICE=auto|cpu|cuda] [SEED=0] [VENV=.venv]'
+	@echo 'make <target> [PROFILE=quick|paper|full] [DEVICE=auto|cpu|cuda] [SEED=0] [SCHEDULER=tcp://host:8786] [VENV=.venv]'
 	@sed -nE 's/^([a-z]+): .*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 	@printf '  %s\n' 'one paper:  $(PAPERS)' 'one figure: $(NAMES)'
 

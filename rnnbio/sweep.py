@@ -10,8 +10,10 @@ import argparse
 import itertools
 import json
 import math
+import os
 import sys
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 import numpy as np
 import xarray as xr
@@ -124,27 +126,36 @@ class Sweep:
         device:str="auto",       # auto, cpu or cuda
         store:Store|None=None,   # default: the results folder
         progress:bool=True,      # one bar, in a terminal or Jupyter
+        client=None,             # of a Dask cluster that computes what is missing; default: the one at RNNBIO_SCHEDULER, or this process
     ) -> xr.Dataset:             # loss and accuracy over the axes and step; measures over the axes and `at`; diverged, lr (and how it was chosen), key, seconds of training
         "Answers: from the store where they are there, trained where not. `Failed` when runs raised, after all others are done."
-        store, backend = store or Store(), pick_device(device)
-        cells, failed = self.cells(), {}
-        if self.select:
-            rates, how = self._choose(store, backend, progress, failed)
-            cells = [cell | dict(lr=rate) if np.isfinite(rate) else None for cell, rate in zip(cells, rates)]
-        runs = [_run(cell | dict(backend=backend)) if cell else None for cell in cells]
-        compute([r for r in runs if r], store, progress, failed)
-        if failed: _report(failed, store)
-        return self._dataset(runs, how if self.select else None, store)
+        store, backend, failed = store or Store(), pick_device(device), {}
+        client = client or _client(os.environ.get("RNNBIO_SCHEDULER"))
+        compute(self.candidates(backend), store, progress, failed, client)
+        runs, how = self.chosen(store, backend, failed)
+        compute([r for r in runs if r], store, progress, failed, client)
+        if failed: raise Failed(f"{len(failed)} runs raised, the others are stored; the first: {next(iter(failed.values()))['reason']} (all in {store.root / 'failed'})")
+        return self._dataset(runs, how, store)
 
-    def _choose(self, store, backend, progress, failed):
-        "The rate of every combination, and a word when it is at the edge of the grid; combinations that differ only in seed share it."
-        same = lambda cell: json.dumps({k: str(self._label(v)) for k, v in cell.items() if k not in ("seed", "lr")}, sort_keys=True)
-        cells = {same(cell): cell for cell in self.cells()}
-        runs = {(name, rate): [_run(cell | dict(lr=rate, seed=seed, backend=backend) | NOTHING_MEASURED) for seed in self.select.seeds] for name, cell in cells.items() for rate in self.select.grid}
-        compute([r for group in runs.values() for r in group], store, progress, failed)
-        losses = lambda name: {rate: [_scored(store, r.key()) for r in runs[name, rate]] for rate in self.select.grid}
-        chosen = {name: (math.nan, "failed") if any(r.key() in failed for rate in self.select.grid for r in runs[name, rate]) else choose_lr(losses(name)) for name in cells}
-        return tuple(zip(*(chosen[same(cell)] for cell in self.cells())))
+    def _groups(self, backend) -> dict[str, dict[float, list[Run]]]:
+        "What is trained to choose rates: for combinations that differ only in seed (its name, see `_apart`), at each rate, the selection seeds."
+        cells = {self._apart(cell): cell for cell in self.cells()}
+        at = lambda cell, rate: [_run(cell | dict(lr=rate, seed=seed, backend=backend) | NOTHING_MEASURED) for seed in self.select.seeds]
+        return {name: {rate: at(cell, rate) for rate in self.select.grid} for name, cell in cells.items()} if self.select else {}
+
+    def _apart(self, cell) -> str: return json.dumps({k: str(self._label(v)) for k, v in cell.items() if k not in ("seed", "lr")}, sort_keys=True)
+
+    def candidates(self, backend:str="cpu") -> list[Run]:
+        "Runs that only choose a learning rate; none without `best_lr`."
+        return [run for group in self._groups(backend).values() for runs in group.values() for run in runs]
+
+    def chosen(self, store, backend:str="cpu", failed=()) -> tuple[list[Run|None], list[str]|None]:
+        "Every run, in the order of the axes, None where no rate will do; with `best_lr` also how each rate was chosen. Its candidates are stored, or in `failed`."
+        if not self.select: return self.runs(backend=backend), None
+        choose = lambda group: (math.nan, "failed") if any(r.key() in failed for runs in group.values() for r in runs) else choose_lr({rate: [_scored(store, r.key()) for r in runs] for rate, runs in group.items()})
+        best = {name: choose(group) for name, group in self._groups(backend).items()}
+        rates, how = zip(*(best[self._apart(cell)] for cell in self.cells()))
+        return [_run(cell | dict(lr=rate, backend=backend)) if np.isfinite(rate) else None for cell, rate in zip(self.cells(), rates)], list(how)
 
     def _dataset(self, runs, how, store) -> xr.Dataset:
         shape, steps = [len(v) for v in self.axes.values()], max((r.steps for r in runs if r), default=0)
@@ -171,10 +182,14 @@ def _run(cell:dict) -> Run:
     cell = {("recurrent" if name == "gain" else name): spec_data(gaussian(v)) if name == "gain" else v for name, v in cell.items()}
     return Run(**cell)
 
-def _report(failed:dict, store) -> None:
-    path = store.root / "failed.json"
-    path.write_text(json.dumps(failed, indent=1))
-    raise Failed(f"{len(failed)} runs raised, the others are stored; the first: {next(iter(failed.values()))['reason']} (all in {path})")
+@cache
+def _client(address:str|None):
+    "A client of the cluster there, kept; None for no address."
+    if not address: return None
+    try: from distributed import Client
+    except ImportError as e: raise ImportError(f"a cluster (RNNBIO_SCHEDULER={address}) needs Dask: pip install 'rnnbio[dask]'") from e
+    try: return Client(address)
+    except (OSError, ValueError) as e: raise OSError(f"RNNBIO_SCHEDULER={address}: no Dask scheduler answers there ({e})") from e
 
 def _curves(store, key):
     result = store.read(key)
@@ -205,8 +220,7 @@ def estimate(
 ) -> Estimate:
     "Time a few steps of each kind of ensemble, and multiply."
     store, select, steps, backend = store or Store(), self.select, count("steps", steps, 2), pick_device(device)
-    runs = self.runs(backend=backend) if not select else self.runs(lr=select.grid[0], backend=backend)
-    if select: runs += [_run(cell | dict(lr=rate, seed=seed, backend=backend) | NOTHING_MEASURED) for cell in {json.dumps({k: str(self._label(v)) for k, v in c.items() if k not in ("seed", "lr")}): c for c in self.cells()}.values() for rate in select.grid for seed in select.seeds]
+    runs = (self.runs(lr=select.grid[0], backend=backend) if select else self.runs(backend=backend)) + self.candidates(backend)
     missing = {r.key(): r for r in runs if r.key() not in store}
     groups, seconds, memory, disk = {}, 0., 0., 0.
     for run in missing.values(): groups.setdefault(run.ensemble(), []).append(run)

@@ -1,0 +1,105 @@
+"""Two workers, or four shards, or one process: the same bits; and whatever happens to a worker costs time only."""
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+import rnnbio.sweep
+from rnnbio.compute import compute
+from rnnbio.rules import get_rule
+from rnnbio.store import Store
+from rnnbio.sweep import Failed, Sweep, best_lr, main
+
+QUESTION = dict(task="romo", rule=["bptt", "eprop"], gain=[.5, 1.], seed=range(3), lr=best_lr((1e-3, 1e-2), (1000,)), steps=20, n_hidden=8, n_trials=4)
+
+# What a worker imports before it takes work: a run with this seed ends its process; another is slow.
+PRELOAD = """
+import os, signal, time
+os.environ["RNNBIO_CHECKPOINT_S"] = "0"
+import rnnbio.train
+def update(state, model, params, *rest, real=rnnbio.train._update):
+    if 666 in params.seeds: os.kill(os.getpid(), signal.SIGKILL)
+    if 777 in params.seeds: time.sleep(.05)
+    return real(state, model, params, *rest)
+rnnbio.train._update = update
+"""
+
+
+def bits(store):
+    return {key: {name: t.numpy().tobytes() for name, t in store.read(key).tensors.items()} for key in store.keys()}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    distributed = pytest.importorskip("distributed", reason="pip install 'rnnbio[dask]'")
+    import dask
+    folder = tmp_path_factory.mktemp("dask")
+    (folder / "preload.py").write_text(PRELOAD)
+    with dask.config.set({"temporary-directory": str(folder), "distributed.worker.preload": [str(folder / "preload.py")], "distributed.nanny.preload": []}):
+        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, distributed.Client(cluster) as client:
+            yield client
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("one"))
+    return Sweep(**QUESTION).run(store=store, progress=False).drop_vars("seconds"), bits(store)
+
+
+def test_two_workers(client, answer, tmp_path):
+    runs = Sweep(**QUESTION).run(store=Store(tmp_path), progress=False, client=client)
+    assert runs.drop_vars("seconds").identical(answer[0]) and bits(Store(tmp_path)) == answer[1]
+
+
+def test_the_scheduler_is_found_by_its_address(client, answer, tmp_path, monkeypatch):
+    monkeypatch.setenv("RNNBIO_SCHEDULER", client.scheduler.address)
+    assert Sweep(**QUESTION).run(store=Store(tmp_path), progress=False).drop_vars("seconds").identical(answer[0])
+    rnnbio.sweep._client(client.scheduler.address).close()
+    monkeypatch.setenv("RNNBIO_SCHEDULER", "nonsense://")
+    with pytest.raises(OSError, match="RNNBIO_SCHEDULER=nonsense://: no Dask scheduler"):
+        Sweep(**QUESTION).run(store=Store(tmp_path), progress=False)
+
+
+def test_a_worker_killed_in_mid_sweep_costs_time_only(client, tmp_path):
+    question = Sweep(task="romo", rule="eprop", gain=[.5, 1.], seed=[0, 777], lr=1e-3, steps=60, n_hidden=6, n_trials=2)
+    whole, store = Store(tmp_path / "whole"), Store(tmp_path / "killed")
+    question.run(store=whole, progress=False)
+    before = set(pids(client))
+
+    def kill():
+        while not list(store.root.glob("checkpoints/*.safetensors")):
+            time.sleep(.02)
+        os.kill(pids(client)[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    question.run(store=store, progress=False, client=client)
+    killer.join(timeout=60)
+    assert bits(store) == bits(whole) and set(pids(client)) != before
+
+
+def pids(client):
+    return list(client.run(os.getpid).values())
+
+
+def test_a_run_that_kills_its_workers_is_reported_and_the_rest_finishes(client, tmp_path):
+    store = Store(tmp_path)
+    with pytest.raises(Failed, match="1 runs raised, the others are stored; the first: KilledWorker"):
+        Sweep(task="romo", rule="eprop", gain=1., seed=[0, 1, 2, 666], lr=1e-3, steps=3, n_hidden=6, n_trials=2).run(store=store, progress=False, client=client)
+    assert len(store.keys()) == 3 and len(list(store.root.glob("failed/*.json"))) == 1
+
+
+def test_a_run_that_raises_on_a_worker_is_reported(client, tmp_path):
+    store, broken = Store(tmp_path), Sweep(task="romo", rule=["eprop", get_rule("mdgl", types=(0, 1))], seed=range(2), lr=1e-3, steps=2, n_hidden=6, n_trials=2)
+    with pytest.raises(Failed, match="2 runs raised.* ValueError: types must name"):
+        broken.run(store=store, progress=False, client=client)
+    assert len(store.keys()) == 2
+
+
+def test_a_folder_that_workers_do_not_share(client, tmp_path, monkeypatch):
+    class Elsewhere(Store):
+        def __contains__(self, key): return False
+    with pytest.raises(OSError, match="workers have computed 2 runs that are not in .*need to see the same folder"):
+        compute(Sweep(task="romo", rule="eprop", seed=range(2), lr=1e-3, steps=2, n_hidden=6, n_trials=2).runs(), Elsewhere(tmp_path), progress=False, client=client)
