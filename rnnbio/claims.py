@@ -9,11 +9,11 @@ __all__ = ['Claim', 'load_claims', 'log_ratio', 'rank_correlation', 'gap_closes'
 # %% ../nbs/lib/12_claims.ipynb #433e257f
 import itertools
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 import numpy as np
 from scipy.special import stdtrit
-from .checks import one_of
+from .checks import one_of, real, shown
 
 # %% ../nbs/lib/12_claims.ipynb #b888bded
 @dataclass(frozen=True)
@@ -27,16 +27,20 @@ class Claim:
     margin:float           # in units of the statistic
     paper:str = ""         # the paper's own number, where it gives one
 
-    def __post_init__(self): one_of(f"expect of claim {self.id}", self.expect, ("above", "below"))
+    def __post_init__(self):
+        for f in fields(self):
+            if f.name != "margin" and not isinstance(getattr(self, f.name), str): raise ValueError(f"{f.name} of claim {self.id} must be text, got {shown(getattr(self, f.name))}")
+        one_of(f"expect of claim {self.id}", self.expect, ("above", "below")); real(f"margin of claim {self.id}", self.margin)
 
 def load_claims(
     path,                    # a claims.toml
 ) -> dict[str, Claim]:
-    "The claims of a paper by their identifier; ValueError when one is written twice."
-    entries = tomllib.loads(Path(path).read_text(encoding="utf-8"))["claim"]
-    claims = {e["id"]: Claim(**e) for e in entries}
-    if len(claims) != len(entries): raise ValueError(f"{path} holds a claim twice: {sorted(e['id'] for e in entries)}")
-    return claims
+    "The claims of a paper by their identifier; ValueError with the file when they cannot be read, or one is written twice."
+    try: claims = [Claim(**entry) for entry in tomllib.loads(Path(path).read_text(encoding="utf-8"))["claim"]]
+    except KeyError: raise ValueError(f"{path} must hold claims, each under [[claim]]") from None
+    except (ValueError, TypeError, RecursionError) as e: raise ValueError(f"{path} holds no claims that can be read: {e}") from None
+    if len({c.id for c in claims}) != len(claims): raise ValueError(f"{path} holds a claim twice: {sorted(c.id for c in claims)}")
+    return {c.id: c for c in claims}
 
 # %% ../nbs/lib/12_claims.ipynb #5bd56f2d
 def log_ratio(

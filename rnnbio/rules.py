@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from .checks import count, known_options, one_of, real
+from .checks import count, known_options, one_of, real, shown
 from .initializers import draw
 from .kernels import batched, cpu
 from .models import LeakyRNN, Params, check_inputs, check_params, start_state
@@ -35,10 +35,13 @@ class Rule:
     forward:bool = False            # carried forward in time with the influence tensor of RTRL; the same numbers, much dearer
 
     def __post_init__(self):
+        if not isinstance(self.name, str): raise ValueError(f"name of a rule must be text, got {shown(self.name)}")
         one_of("back", self.back, BACK)
         if not isinstance(self.feedback, str): object.__setattr__(self, "feedback", _frozen(self.feedback))
         else: one_of("feedback", self.feedback, ("symmetric", "random"))
-        if not isinstance(self.types, str): object.__setattr__(self, "types", tuple(count("types", k, 0) for k in self.types))
+        if not isinstance(self.types, str):
+            if not np.iterable(self.types): raise ValueError(f"types must be 'cells', 'dale' or a number for each unit, got {shown(self.types)}")
+            object.__setattr__(self, "types", tuple(count("types", k, 0) for k in self.types))
         else: one_of("types", self.types, ("cells", "dale"))
         for name in ("leak", "gate", "hop", "forward"):
             if not isinstance(getattr(self, name), bool): raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
@@ -50,7 +53,9 @@ BACK = ("none", "full", "diagonal", "types")
 
 def _frozen(matrix) -> tuple:
     "A matrix as nested tuples, so that the rule stays hashable."
-    nested = np.asarray(matrix, dtype=float)
+    try: nested = np.asarray(matrix, dtype=float)
+    except (TypeError, ValueError, OverflowError): nested = np.array(0.)
+    if nested.ndim not in (2, 3): raise ValueError(f"feedback must be 'symmetric', 'random', or a matrix [unit, n_out] or [run, unit, n_out], got {shown(matrix)}")
     if not np.isfinite(nested).all(): raise ValueError("feedback must be finite, got NaN or infinity")
     nest = lambda values: tuple(nest(v) for v in values) if isinstance(values, list) else values
     return nest(nested.tolist())
