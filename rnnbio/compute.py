@@ -13,6 +13,7 @@ import os
 import threading
 import time
 import traceback
+import warnings
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
@@ -135,12 +136,14 @@ def _checkpoint(keys, state:State) -> tuple[dict, dict]:
 def _resumable(missing, store) -> dict[str, tuple[int, State]]:
     "The furthest saved state of each missing run, as an ensemble of one."
     found = {}
-    for _, about, t in load_checkpoints(store):
-        for i, key in enumerate(about["keys"]):
-            if key in missing and (key not in found or found[key][0] < about["step"]):
-                part = lambda of: {n.removeprefix(of): v[i:i + 1] for n, v in t.items() if n.startswith(of)}
-                measured = {step: {n: v[:, k].numpy() for n, v in part("measured/").items()} for k, step in enumerate(about["measured"])}
-                found[key] = about["step"], State(about["step"], t["theta"][i:i + 1], part("memory/"), t["curves"][:, i:i + 1], t["diverged"][i:i + 1], t["first"][i:i + 1], measured)
+    for path, about, t in load_checkpoints(store):
+        try:
+            for i, key in enumerate(about["keys"]):
+                if key in missing and (key not in found or found[key][0] < about["step"]):
+                    part = lambda of: {n.removeprefix(of): v[i:i + 1] for n, v in t.items() if n.startswith(of)}
+                    measured = {step: {n: v[:, k].numpy() for n, v in part("measured/").items()} for k, step in enumerate(about["measured"])}
+                    found[key] = about["step"], State(about["step"], t["theta"][i:i + 1], part("memory/"), t["curves"][:, i:i + 1], t["diverged"][i:i + 1], t["first"][i:i + 1], measured)
+        except (LookupError, TypeError) as e: warnings.warn(f"checkpoint {path.name} lacks what training needs and is not used: {e!r}", stacklevel=2)
     return found
 
 def _joined(states:list[State]) -> State:

@@ -9,7 +9,7 @@ __all__ = ['OPTIMIZERS', 'adam', 'sgd', 'get_optimizer']
 from dataclasses import dataclass
 import torch
 from torch import Tensor
-from .checks import real
+from .checks import real, shown
 
 # %% ../nbs/lib/33_optimizers.ipynb #3acda8e6
 @dataclass(frozen=True)
@@ -49,5 +49,5 @@ def get_optimizer(
     "The optimizer of that name with its defaults, or the one given."
     if type(optimizer) in OPTIMIZERS.values(): return optimizer
     if not (isinstance(optimizer, str) and optimizer in OPTIMIZERS):
-        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, or one with settings, like sgd(momentum=0.9); got {optimizer!r}")
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, or one with settings, like sgd(momentum=0.9); got {shown(optimizer)}")
     return OPTIMIZERS[optimizer]()

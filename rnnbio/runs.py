@@ -7,11 +7,11 @@ __all__ = ['Run']
 
 # %% ../nbs/lib/51_runs.ipynb #c56cb0a3
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import cache
 import torch
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
-from .checks import count, one_of, real
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from .checks import count, known_options, one_of, plain, real, shown
 from .flossing import flossing
 from .initializers import directions, gaussian, uniform
 from .lowrank import change_spectrum
@@ -43,18 +43,38 @@ def measure_of(name:str, run, task, start):
 def spec_data(spec) -> dict:
     "A specification as plain data: its kind and its fields."
     if not isinstance(spec, dict) and (isinstance(spec, type) or not hasattr(spec, "__dataclass_fields__")):
-        raise ValueError(f"{spec!r} cannot be part of a sweep: a stored run needs a specification with a name, like gaussian(0.5) (model.init and train take functions too)")
+        raise ValueError(f"{shown(spec)} cannot be part of a sweep: a stored run needs a specification with a name, like gaussian(0.5) (model.init and train take functions too)")
     return {"kind": type(spec).__name__, **asdict(spec)} if not isinstance(spec, dict) else spec
 
 def from_data(what:str, data:dict, kinds:dict):
     "The specification again."
-    return kinds[one_of(what, data.get("kind"), kinds)](**{k: v for k, v in data.items() if k != "kind"})
+    kind, settings = kinds[one_of(what, data.get("kind"), kinds)], {k: v for k, v in data.items() if k != "kind"}
+    known_options(f"{what} {kind.__name__}", settings, [f.name for f in fields(kind)])
+    return kind(**settings)
+
+def rule_of(value) -> Rule:
+    "A rule from its name, its fields or itself."
+    if not isinstance(value, dict): return get_rule(value)
+    known_options("rule", value, [f.name for f in fields(Rule)])
+    if "name" not in value: raise ValueError(f"rule must have a name, got {shown(value)}")
+    return Rule(**value)
+
+def plain_setting(name:str, value) -> None:
+    "ValueError for data that no file could hold; specifications are checked where they are made."
+    if isinstance(value, (str, int, float, list, tuple, dict)): plain(name, value)
+
+def _names(what:str, value, valid) -> tuple:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or len(set(map(str, names))) < len(names): raise ValueError(f"{what} must be different names of {', '.join(valid)}; got {shown(value)}")
+    return tuple(one_of(what, name, valid) for name in names)
+
+MOST = dict(n_hidden=100_000, n_trials=1_000_000, steps=10**9)      # beyond any machine: refused before memory is asked for
+LONGEST = 1_000_000                                                  # steps of a trial, likewise
 
 @cache
 def _task(name:str, options:str): return get_task(name, **json.loads(options))
 
 def task_of(run): return _task(run.task, json.dumps(run.task_options, sort_keys=True))
-
 
 # %% ../nbs/lib/51_runs.ipynb #7598f940
 class Run(BaseModel):
@@ -83,8 +103,14 @@ class Run(BaseModel):
     measures:tuple[str, ...] = ()      # names of `MEASURES`, measured ...
     every:int|None = None    # ... before every so many updates, and at the end
 
+    def __init__(self, /, **data):
+        for name, value in data.items(): plain_setting(name, value)
+        try: super().__init__(**data)
+        except ValidationError as e:      # in our words: pydantic's own name the input and a web page, at length
+            raise ValueError("; ".join(w["msg"].removeprefix("Value error, ") if w["type"] == "value_error" else f"{'.'.join(map(str, w['loc']))}: {w['msg']}" + (f", got {shown(w['input'])}" if w["type"] != "missing" else "") for w in e.errors())) from None
+
     @field_validator("rule", mode="before")
-    def _rule(cls, value): return json.loads(json.dumps(asdict(get_rule(Rule(**value) if isinstance(value, dict) else value))))
+    def _rule(cls, value): return json.loads(json.dumps(asdict(rule_of(value))))
 
     @field_validator("recurrent", "input", "output", mode="before")
     def _initializer(cls, value, info): return spec_data(from_data(info.field_name, spec_data(value), INITIALIZERS))
@@ -96,10 +122,10 @@ class Run(BaseModel):
     def _floss(cls, value): return None if value is None else spec_data(from_data("floss", spec_data(value), {"flossing": flossing}))
 
     @field_validator("trained", mode="before")
-    def _trained(cls, value): return tuple(one_of("trained", name, ("W_h", "W_x", "w", "b", "b_out")) for name in ([value] if isinstance(value, str) else value))
+    def _trained(cls, value): return _names("trained", value, ("W_h", "W_x", "w", "b", "b_out"))
 
     @field_validator("measures", mode="before")
-    def _measures(cls, value): return tuple(one_of("measures", name, MEASURES) for name in ([value] if isinstance(value, str) else value))
+    def _measures(cls, value): return _names("measures", value, MEASURES)
 
     @model_validator(mode="after")
     def _sense(self):
@@ -109,8 +135,13 @@ class Run(BaseModel):
         if self.trained and not self.bias and {"b", "b_out"} & set(self.trained): raise ValueError(f"trained={self.trained} names a bias, but the network has none (bias=False)")
         if self.floss and self.trained and "W_h" not in self.trained: raise ValueError(f"floss changes W_h, which trained={self.trained} leaves out")
         count("steps", self.steps); count("n_trials", self.n_trials); count("seed", self.seed, 0); real("lr", self.lr, 0)
+        for name, most in MOST.items():
+            if getattr(self, name) > most: raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
         LeakyRNN(1, self.n_hidden, 1, self.alpha, self.activation, self.bias, self.form)
-        if self.task_options: task_of(self)
+        if self.task_options:
+            try: steps = task_of(self).steps
+            except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as e: raise ValueError(f"task {self.task} cannot have task_options={shown(self.task_options)}: {e}") from None
+            if not 1 <= steps <= LONGEST: raise ValueError(f"task_options={shown(self.task_options)} give trials of {steps} steps; 1 to {LONGEST} are possible")
         return self
 
     def config(self) -> dict:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 from .ahead import batches, captured, shared_batch
-from .checks import count, one_of, real
+from .checks import count, one_of, real, shown
 from .flossing import floss as floss_all, flossing
 from .models import LeakyRNN, Network, Params, check_inputs, check_params
 from .optimizers import OPTIMIZERS, get_optimizer
@@ -78,13 +78,17 @@ def load(
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})["rnnbio"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except Exception as e: raise ValueError(f"{path} is not a fit saved by rnnbio: {e}") from e
-    if about["format"] != FIT_FORMAT: raise ValueError(f"{path} has format {about['format']}, but this version of rnnbio reads format {FIT_FORMAT}")
+        if about["format"] != FIT_FORMAT: raise ValueError(f"it has format {shown(about['format'])}, but this version of rnnbio reads format {FIT_FORMAT}")
+        return _fit(cls, about, tensors)
+    except Exception as e: raise ValueError(f"{path} is not a fit saved by rnnbio: {type(e).__name__} {e}") from e
+
+def _fit(cls, about, tensors) -> Fit:
     variables = {name: (dims, tensors[f"data/{name}"].numpy()) for name, dims in about["dims"].items()}
     coords = {name: variables.pop(name) for name in about["coords"]}
-    params = Params(**{name.removeprefix("params/"): t for name, t in tensors.items() if name.startswith("params/")}, seeds=about["seeds"])
+    model, params = LeakyRNN(**about["model"]), Params(**{name.removeprefix("params/"): t for name, t in tensors.items() if name.startswith("params/")}, seeds=about["seeds"])
+    check_params(model, params)
     name, settings = about["optimizer"]
-    return cls(LeakyRNN(**about["model"]), params, Rule(**about["rule"]), OPTIMIZERS[name](**settings), xr.Dataset(variables, coords, about["attrs"]))
+    return cls(model, params, Rule(**about["rule"]), OPTIMIZERS[name](**settings), xr.Dataset(variables, coords, about["attrs"]))
 
 @patch
 def module(
