@@ -9,6 +9,7 @@ __all__ = ['BACK', 'RULES', 'Rule', 'get_rule', 'feedback_matrix', 'dale_types',
 # %% ../nbs/lib/30_rules.ipynb #c680a08f
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from importlib.util import find_spec
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -142,9 +143,16 @@ def back_matrix(
 # %% ../nbs/lib/30_rules.ipynb #2b59c6f9
 def _weights(params): return params.W_h, params.W_x, params.b, params.w, params.b_out
 
+def _kernel(params):
+    "What steps networks that are not on the CPU: the fused kernels where they can, else the batched ones."
+    if params.device.type == "cuda" and find_spec("triton"):
+        from rnnbio.kernels import gpu                            # here, so that Triton is asked for only where there is a GPU
+        if gpu.serves(params.W_h): return gpu
+    return batched
+
 def _forward(model, params, inputs):
-    "Outputs [run, time, trial, n_out] and the tape of the batched kernel."
-    return batched.forward(*_weights(params), inputs, start_state(params, inputs.shape[-2]), model.alpha, model.form, model.activation)
+    "Outputs [run, time, trial, n_out] and the tape of the kernel."
+    return _kernel(params).forward(*_weights(params), inputs, start_state(params, inputs.shape[-2]), model.alpha, model.form, model.activation)
 
 def learning_signal(
     model:LeakyRNN,
@@ -161,7 +169,7 @@ def learning_signal(
         else:
             outputs, tape = _forward(model, params, trials.inputs)
             loss, accuracy, error = trials.loss(outputs), trials.accuracy(outputs), trials.error(outputs)
-            grads = _carried_forward(model, params, trials, rule, tape[0], error) if rule.forward else batched.backward(tape, error, *passes())
+            grads = _carried_forward(model, params, trials, rule, tape[0], error) if rule.forward else _kernel(params).backward(tape, error, *passes())
         W_h, W_x, b, w, b_out = grads
         return loss, accuracy, Params(W_h, W_x, w, b if model.bias else None, b_out if model.bias else None, seeds=params.seeds)
 

@@ -1,0 +1,188 @@
+"""The fused kernels: their numbers in Triton's interpreter (on the GPU where there is one), their machine code without a GPU, and what only a GPU can show."""
+import importlib.util
+import itertools
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="Triton is not installed here")
+
+from rnnbio import rules
+from rnnbio.all import *
+from rnnbio.kernels import batched, gpu
+from rnnbio.oracles import autograd_gradient
+
+ROOT = Path(__file__).parents[1]
+CUDA = torch.cuda.is_available()
+DEVICE = "cuda" if CUDA else "cpu"
+RULE = [name for name in RULES if name != "rtrl"]                # rtrl is carried forward: no kernel
+needs_gpu = pytest.mark.skipif(not CUDA, reason="no GPU here")
+
+
+@pytest.fixture(autouse=True)
+def exact_products():
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def random_case(n=5, trials=3, steps=4, runs=2, n_in=2, n_out=3, seed=0, shared=True, **model):
+    """A network with everything non-zero, start included, and trials with a mask; in float64 on the CPU."""
+    model = LeakyRNN(n_in, n, n_out, alpha=.7, **model)
+    torch.manual_seed(seed)
+    rand = lambda *shape: torch.randn(*shape, dtype=torch.float64)
+    params = Params(rand(runs, n, n) / n**.5, rand(runs, n, n_in), rand(runs, n_out, n) / n**.5, *((rand(runs, n), rand(runs, n_out)) if model.bias else (None, None)), rand(runs, n) / 2, seeds=range(runs))
+    front = () if shared else (runs,)
+    return model, params, Trials(rand(*front, steps, trials, n_in), rand(*front, steps, trials, n_out), (rand(*front, steps, trials) > -1).double())
+
+
+def fused(model, params, trials, rule):
+    """Loss and gradient as `rules` computes them on a GPU."""
+    params, trials, rule = params.to(torch.float32, DEVICE), trials.to(torch.float32, DEVICE), get_rule(rule)
+    outputs, tape = gpu.forward(*rules._weights(params), trials.inputs, rules.start_state(params, trials.inputs.shape[-2]), model.alpha, model.form, model.activation)
+    grads = gpu.backward(tape, trials.error(outputs), rules.feedback_matrix(rule, params), rules.back_matrix(rule, params), type_mean(params.W_h, rule.types) if rule.hop else None,
+                         model.alpha, model.form, model.activation, rule.gate, rule.leak, rule.window)
+    names = [name for name in ("W_h", "W_x", "b", "w", "b_out") if model.bias or not name.startswith("b")]
+    return trials.loss(outputs).cpu(), {name: g.cpu() for name, g in zip(("W_h", "W_x", "b", "w", "b_out"), grads) if name in names}
+
+
+def assert_right(case, rule, tolerance=2e-6):
+    """Against autograd in float64, relative to each gradient's size."""
+    loss, grads = fused(*case, rule)
+    exact_loss, exact = autograd_gradient(*case, rule)
+    torch.testing.assert_close(loss.double(), exact_loss, rtol=2e-6, atol=0)
+    for name, g in grads.items():
+        assert (g.double() - getattr(exact, name)).norm() <= tolerance * getattr(exact, name).norm() + 1e-7, name
+
+
+@pytest.mark.parametrize("rule, form, activation", itertools.product(RULE, ["current", "rate"], ["relu", "tanh", "linear"]))
+def test_every_rule(rule, form, activation):
+    assert_right(random_case(form=form, activation=activation, seed=RULE.index(rule)), get_rule(rule, window=2) if rule == "tbptt" else rule)
+
+
+@pytest.mark.parametrize("shape", [
+    dict(n=1, trials=1, steps=1), dict(n=17, trials=19, steps=3), dict(n=33, trials=1, steps=5), dict(n=33, trials=33, steps=2), dict(n=16, trials=16, runs=1), dict(n=64, trials=17, steps=3),
+    dict(n_in=1, n_out=1), dict(n_in=8, n_out=8), dict(n_in=9, n_out=2), dict(n_in=2, n_out=9), dict(n_in=40, n_out=30), dict(shared=False), dict(shared=False, n_in=12), dict(bias=False), dict(bias=False, n_in=12),
+], ids=str)
+def test_every_shape(shape):
+    for rule in ("bptt", "mdgl"):
+        assert_right(random_case(activation="tanh", **shape), rule)
+
+
+@pytest.mark.parametrize("rule, n, trials", [("bptt", 5, 3), ("modprop", 17, 19), ("eprop", 33, 2), ("tbptt", 33, 17)])
+def test_streamed_weights(rule, n, trials, monkeypatch):
+    monkeypatch.setattr(gpu, "shared_memory", lambda device: 0)
+    case = random_case(n=n, trials=trials, form="rate", activation="tanh")
+    assert_right(case, rule)
+
+
+def test_many_units_are_streamed_by_themselves():
+    assert not gpu.plan(256, 32, 232448)["RESIDENT"]
+    assert_right(random_case(n=250, trials=2, steps=2, runs=1), "bptt")
+
+
+def test_the_same_bits_at_every_call_and_a_run_is_itself():
+    case = random_case(n=17, trials=19, runs=3, shared=False, activation="tanh")
+    loss, grads = fused(*case, "bptt")
+    again, same = fused(*case, "bptt")
+    assert torch.equal(loss, again) and all(torch.equal(g, same[name]) for name, g in grads.items())
+    model, params, trials = case
+    alone, its_trials = Params(**{name: t[1:2] for name, t in params.tensors().items()}, seeds=[1]), Trials(trials.inputs[1:2], trials.targets[1:2], trials.mask[1:2])
+    assert torch.equal(rates(model, alone, its_trials)[0], rates(*case)[1])            # out of the kernel the same bits
+    for name, g in fused(model, alone, its_trials, "bptt")[1].items():                 # torch's batched products may add in another order
+        torch.testing.assert_close(g[0], grads[name][1], rtol=1e-5, atol=1e-6)
+
+
+def rates(model, params, trials):
+    params, inputs = params.to(torch.float32, DEVICE), trials.inputs.to(DEVICE, torch.float32)
+    return gpu.forward(*rules._weights(params), inputs, rules.start_state(params, inputs.shape[-2]), model.alpha, model.form, model.activation)[1][0]
+
+
+@pytest.mark.parametrize("where, activation", itertools.product(["weights", "inputs", "start"], ["relu", "tanh", "linear"]))
+def test_nan_stays_in_its_run(where, activation):
+    model, params, trials = random_case(n=17, trials=3, runs=3, shared=False, activation=activation)
+    _, healthy = fused(model, params, trials, "bptt")
+    {"weights": params.W_h, "inputs": trials.inputs, "start": params.h0}[where][1] = torch.nan
+    loss, grads = fused(model, params, trials, "bptt")
+    assert loss[1].isnan()
+    for name, g in grads.items():
+        assert torch.equal(g[[0, 2]], healthy[name][[0, 2]]) and g[1].isnan().any(), name
+
+
+def test_weights_need_not_lie_in_one_piece():
+    model, params, trials = random_case(n=17)
+    spread = Params(**{name: torch.stack([t, t * torch.nan], -1)[..., 0] for name, t in params.tensors().items()}, seeds=params.seeds)
+    for name, g in fused(model, spread, trials, "bptt")[1].items():
+        assert torch.equal(g, fused(model, params, trials, "bptt")[1][name])
+
+
+def test_what_is_refused():
+    model, params, trials = random_case()
+    for wrong in params, LeakyRNN(2, 513, 3).init([0], gaussian()):
+        assert not gpu.serves(wrong.W_h)
+        with pytest.raises(ValueError, match="use rnnbio.kernels.batched"):
+            gpu.forward(*rules._weights(wrong), trials.inputs, rules.start_state(wrong, 3), .7, "current", "relu")
+
+
+def test_rules_use_the_kernel_they_are_given(monkeypatch):
+    """The dispatch of `rules`, with a device that is said to be CUDA."""
+    class Elsewhere:
+        device, W_h = torch.device("cuda"), torch.zeros(1, 4, 4)
+    assert rules._kernel(Elsewhere) is gpu
+    monkeypatch.setattr(gpu, "serves", lambda W_h: False)
+    assert rules._kernel(Elsewhere) is batched
+    assert rules._kernel(random_case()[1]) is batched
+
+
+# ---- machine code, without a GPU
+
+COMPILE = """
+import re, subprocess, sys, tempfile
+from pathlib import Path
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from rnnbio.kernels import gpu
+tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+POINTERS = ("W", "W_x", "b", "x", "start", "rates", "error", "F", "M", "credit")
+for capability, shared in (90, 232448), (80, 166912), (75, 65536):
+    for n, kernel, few in [(n, kernel, few) for n in (17, 64, 128, 256, 512) for kernel in (gpu._forward, gpu._backward) for few in ((2, 8) if n == 64 else (2,))]:
+        how = gpu.plan(n, 32, shared)
+        options, names = {k: how.pop(k) for k in ("num_warps", "num_stages", "enable_fp_fusion")}, kernel.arg_names
+        fixed = dict(FORM="current", ACTIVATION="tanh", BIAS=True, BACK=True, GATE=True, LEAK=True, FEW=few, PRECISION="ieee") | how
+        types = {k: "constexpr" if k in fixed else "*fp32" if k in POINTERS else "fp32" if k == "alpha" else "i32" for k in names}
+        hints = {(i,): [["tt.divisibility", 16]] for i, k in enumerate(names) if k in POINTERS or k in ("N", "step", "W_run", "M_run") and n % 16 == 0}
+        code = triton.compile(ASTSource(kernel, types, {(names.index(k),): v for k, v in fixed.items() if k in names}, hints), target=GPUTarget("cuda", capability, 32), options=options)
+        stack = registers = -1
+        if tool.exists():
+            with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+                file.write(code.asm["cubin"]); file.flush()
+                registers, stack = re.search(r"REG:(\\d+) STACK:(\\d+)", subprocess.run([tool, "-res-usage", file.name], capture_output=True, text=True).stdout).groups()
+        ids = re.findall(r"(%\\S+) = tt.get_program_id", code.asm["ttir"])
+        wide = all(re.findall(re.escape(i) + r"\\b(?!.* = tt.get_program_id)", code.asm["ttir"]).__len__() == 2 and re.search(r"arith.extsi " + re.escape(i) + r" : i32 to i64", code.asm["ttir"]) for i in ids)
+        print("COMPILED", kernel.__name__, capability, n, few, int(how["RESIDENT"]), code.metadata.shared, registers, stack, len(ids), int(wide))
+"""
+
+
+def compiled():
+    """(kernel, capability, units, few, resident, bytes of shared memory, registers, bytes of spilled registers, program ids, all widened) of every configuration."""
+    run = subprocess.run([sys.executable, "-c", COMPILE], cwd=ROOT, env={k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return [(kernel, *map(int, numbers)) for kernel, *numbers in (line.split()[1:] for line in run.stdout.splitlines() if line.startswith("COMPILED"))]
+
+
+def test_machine_code_fits_without_a_gpu():
+    found = compiled()
+    assert len(found) == 3 * 2 * 6
+    for kernel, capability, n, few, resident, shared, registers, stack, ids, wide in found:
+        print(f"{kernel:9s} sm_{capability} N={n:3d} few={few} {'resident' if resident else 'streamed'} shared {shared} registers {registers} spilled {stack}")
+        assert resident == (n <= (64 if capability == 75 else 128))
+        assert shared <= {90: 232448, 80: 166912, 75: 65536}[capability]
+        assert stack <= (320 if capability == 75 else 64), "registers spill"
+        assert stack <= 0 or n != 64, "registers spill at the papers' size"
+        assert ids == 2 and wide, "offsets between runs must be 64 bits wide from the start"
