@@ -172,8 +172,9 @@ def _backward(rates, error, F, M, credit, alpha, window, T, B, N, step, error_ru
     real = first + trial < B
     here, there = trial[:, None] * N + n[None, :], real[:, None] & (n < N)[None, :]
     rates += (run * (T + 1) + T) * step + first * N
-    credit += (run * T + T - 1) * step + first * N
-    error += run * error_run + (first * 0 + T - 1) * B * FEW + first * FEW
+    last = tl.cast(T - 1, tl.int64)
+    credit += (run * T + last) * step + first * N
+    error += run * error_run + (last * B + first) * FEW
     F += run * F_run
     M += run * M_run
     later = tl.zeros((TILE, PAD), tl.float32)
