@@ -6,7 +6,6 @@
 __all__ = ['MOST_RUNS', 'NEVER_AN_AXIS', 'NOTHING_MEASURED', 'best_lr', 'choose_lr', 'along', 'Failed', 'Sweep', 'Estimate']
 
 # %% ../nbs/lib/53_sweep.ipynb #d1f4640e
-import argparse
 import itertools
 import json
 import math
@@ -262,78 +261,8 @@ def estimate(
         disk += sum(8 * r.steps + 4 * r.n_hidden * (r.n_hidden + task.n_in + task.n_out + 2) + 4000 for r in group) / 1e6
     return Estimate(len(missing), len(runs) - len(missing), seconds / 60, memory, disk)
 
-# %% ../nbs/lib/53_sweep.ipynb #c3073274
-def main(
-    argv=None,      # words of the command line; default: the real ones
-) -> int:           # exit status
-    "The command line of this module."
-    parser = argparse.ArgumentParser(prog="python -m rnnbio.sweep", description="Sweeps and their results.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, words in dict(show="what a sweep asks", estimate="what it will take", run="compute what is missing").items():
-        command = commands.add_parser(name, help=words); command.add_argument("file", help="a sweep as JSON (Sweep.to_json), or a figure's JSON")
-        if name != "show": command.add_argument("--device", default="auto", help="auto, cpu or cuda")
-        if name == "run": command.add_argument("--netcdf", help="also write the results to this file")
-    for name, words in dict(list="the results that are stored", verify="read every result and check it", clean="remove leftovers of interrupted runs and what was set aside").items(): commands.add_parser(name, help=words)
-    asked = parser.parse_args(argv)
-    return _COMMANDS[asked.command](asked, Store())
-
-def _read(asked) -> list[Sweep]:
-    "The sweep of a file, or all those of a figure's JSON."
-    try:
-        data = parse_json("it", Path(asked.file).read_bytes())
-        sweeps = data["sweeps"] if isinstance(data, dict) and "sweeps" in data else [data]
-        if not isinstance(sweeps, list): raise ValueError(f"sweeps must be a list, got {shown(sweeps)}")
-        return [Sweep._from_data(one) for one in sweeps]
-    except (OSError, ValueError, TypeError) as e: raise SystemExit(f"{asked.file}: not a sweep that can be read: {e}")
-
-def _show(asked, store) -> int:
-    for sweep in _read(asked):
-        for name, values in sweep.coords().items(): print(f"{name:10s} {len(values):5d}  {', '.join(map(str, values))}")
-        print(f"{'fixed':16s}  {', '.join(f'{k}={sweep._label(v)}' for k, v in sweep.fixed.items())}\n{len(sweep.cells())} runs")
-    return 0
-
-def _estimate(asked, store) -> int:
-    for sweep in _read(asked):
-        e = sweep.estimate(asked.device, store)
-        print(f"{e.networks} networks to train ({e.stored} stored), about {e.minutes:.1f} minutes here, {e.memory_gb:.2f} GB of memory, {e.disk_mb:.1f} MB of disk")
-    return 0
-
-def _compute(asked, store) -> int:
-    sweeps, failed = _read(asked), 0
-    if asked.netcdf and len(sweeps) > 1: raise SystemExit(f"--netcdf holds one sweep, but {asked.file} has {len(sweeps)}")
-    for sweep in sweeps:
-        try: runs = sweep.run(asked.device, store)
-        except Failed as e:
-            print(e, file=sys.stderr)
-            failed = 1
-            continue
-        if asked.netcdf: runs.to_netcdf(asked.netcdf, engine="h5netcdf")
-        print(f"{runs.key.size} runs are in {store.root}")
-    return failed
-
-def _list(asked, store) -> int:
-    keys = store.keys()
-    for key in keys:
-        try:
-            config = parse_json("manifest", (store.path(key) / "manifest.json").read_bytes())["config"]
-            words = [config["task"], config["rule"]["name"], *(f"{n}={config[n]}" for n in ("lr", "steps", "seed")), f"recurrent={config['recurrent']}"] if "what" not in config else [f"{n}={v}" for n, v in config.items() if n != "corpus_sha256"]
-        except (OSError, ValueError, LookupError, TypeError): words = ["damaged: `verify` sets it aside"]
-        print(key[:12], *words)
-    print(f"{len(keys)} results in {store.root}")
-    return 0
-
-def _verify(asked, store) -> int:
-    keys = store.keys()
-    bad = [key for key in keys if store.load(key) is None]
-    print(f"{len(keys) - len(bad)} of {len(keys)} results are as they were written" + (f"; set aside: {', '.join(k[:12] for k in bad)}" if bad else ""))
-    return 1 if bad else 0
-
-def _clean(asked, store) -> int:
-    print(f"{store.clean()} leftovers removed from {store.root}")
-    return 0
-
-_COMMANDS = dict(show=_show, estimate=_estimate, run=_compute, list=_list, verify=_verify, clean=_clean)
-
 # %% ../nbs/lib/53_sweep.ipynb #9b6c03e3
 #| eval: false
-if __name__ == "__main__" and "ipykernel" not in sys.modules: sys.exit(main())
+if __name__ == "__main__" and "ipykernel" not in sys.modules:
+    from rnnbio.commands import main
+    sys.exit(main())

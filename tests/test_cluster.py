@@ -1,6 +1,8 @@
 """Two workers, or four shards, or one process: the same bits; and whatever happens to a worker costs time only."""
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,8 +11,9 @@ import pytest
 import rnnbio.sweep
 from rnnbio.compute import compute
 from rnnbio.rules import get_rule
+from rnnbio.commands import main
 from rnnbio.store import Store
-from rnnbio.sweep import Failed, Sweep, best_lr, main
+from rnnbio.sweep import Failed, Sweep, best_lr
 
 QUESTION = dict(task="romo", rule=["bptt", "eprop"], gain=[.5, 1.], seed=range(3), lr=best_lr((1e-3, 1e-2), (1000,)), steps=20, n_hidden=8, n_trials=4)
 
@@ -103,3 +106,31 @@ def test_a_folder_that_workers_do_not_share(client, tmp_path, monkeypatch):
         def __contains__(self, key): return False
     with pytest.raises(OSError, match="workers have computed 2 runs that are not in .*need to see the same folder"):
         compute(Sweep(task="romo", rule="eprop", seed=range(2), lr=1e-3, steps=2, n_hidden=6, n_trials=2).runs(), Elsewhere(tmp_path), progress=False, client=client)
+
+
+def job(path, part, root):
+    return subprocess.Popen([sys.executable, "-m", "rnnbio.sweep", "run", str(path), "--shard", part], env=os.environ | {"RNNBIO_RESULTS": str(root)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_four_shards_some_twice_at_once(answer, tmp_path, monkeypatch, capsys):
+    """The jobs of an array, two at a time; one part is taken by two jobs at once."""
+    path = tmp_path / "sweep.json"
+    path.write_text(Sweep(**QUESTION).to_json())
+    store = Store(tmp_path / "results")
+    monkeypatch.setenv("RNNBIO_RESULTS", str(store.root))
+    assert main(["run", str(path), "--status"]) == 0 and "0 of 8 candidates" in capsys.readouterr().out
+    for stage in ("candidates", "runs"):
+        for pair in (("1/4", "2/4"), ("3/4", "3/4"), ("4/4",)):
+            jobs = [job(path, part, store.root) for part in pair]
+            for one in jobs:
+                said, _ = one.communicate(timeout=120)
+                assert one.returncode == 0, said
+    assert "part 4 of 4 is in" in said and bits(store) == answer[1]
+    assert main(["run", str(path), "--status"]) == 0 and "8 of 8 candidates for the learning rate are done\n12 of 12 runs are done" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("part", ["0/4", "5/4", "4", "a/b", "1/4/2", "-1/2"])
+def test_a_part_that_is_none(part, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "no file", f"--shard={part}"])
+    assert "I/N must be a part and how many there are" in capsys.readouterr().err

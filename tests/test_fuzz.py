@@ -24,8 +24,9 @@ from rnnbio.compute import _resumable, load_params
 from rnnbio.initializers import gaussian
 from rnnbio.models import LeakyRNN
 from rnnbio.runs import Run
+from rnnbio.commands import main
 from rnnbio.store import MANIFEST, TENSORS, Corrupt, Refused, Store, _checksum, _manifest_checksum, load_checkpoints, save_checkpoint
-from rnnbio.sweep import Sweep, along, best_lr, main
+from rnnbio.sweep import Sweep, along, best_lr
 from rnnbio.tasks import get_task
 from rnnbio.train import Fit, train
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from rnnbio.runs import Run
+from rnnbio.commands import main
 from rnnbio.store import Store, key_of
-from rnnbio.sweep import Failed, Sweep, main
+from rnnbio.sweep import Failed, Sweep
 import rnnbio.compute
 import rnnbio.store
 import rnnbio.sweep
