@@ -23,7 +23,9 @@ import os, signal, time
 os.environ["RNNBIO_CHECKPOINT_S"] = "0"
 import rnnbio.train
 def update(state, model, params, *rest, real=rnnbio.train._update):
-    if 666 in params.seeds: os.kill(os.getpid(), signal.SIGKILL)
+    if 666 in params.seeds:
+        time.sleep(1)                                # a worker that dies before its nanny has heard that it began is not begun again
+        os.kill(os.getpid(), signal.SIGKILL)
     if 777 in params.seeds: time.sleep(.05)
     return real(state, model, params, *rest)
 rnnbio.train._update = update
