@@ -48,8 +48,8 @@ def start(n, networks, activation):
 def autograd_loss(model, leaves, trials, rule):
     """The readable forward pass; e-prop detaches the rate that enters the recurrent product."""
     f = ACTIVATION[model.activation]
-    h = torch.zeros(*leaves["W_h"].shape[:-2], TRIALS, model.n_hidden)
     x, outputs = trials.inputs, []
+    h = x.new_zeros(*leaves["W_h"].shape[:-2], TRIALS, model.n_hidden)
     for t in range(x.shape[-3]):
         r = f(h)
         recurrent = (r.detach() if rule == "eprop" else r) @ leaves["W_h"].mT
@@ -61,19 +61,21 @@ def autograd_loss(model, leaves, trials, rule):
 ACTIVATION = {"relu": torch.relu, "tanh": torch.tanh}
 
 
-def autograd(n, networks, activation, rule, alone=False):
+def autograd(n, networks, activation, rule, alone=False, task=TASK, device="cpu"):
     model, params = start(n, networks, activation)
-    leaves = {k: (t[0] if alone else t).clone().requires_grad_() for k, t in params.tensors().items()}
+    leaves = {k: (t[0] if alone else t).to(device, copy=True).requires_grad_() for k, t in params.tensors().items()}
     optimizer = torch.optim.Adam(leaves.values(), lr=1e-3)
 
     def step(k):
         optimizer.zero_grad()
-        autograd_loss(model, leaves, TASK.sample(TRIALS, 0, k), rule).backward()
+        autograd_loss(model, leaves, task.sample(TRIALS, 0, k), rule).backward()
         optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
     return best(step, networks)
 
 
-def jax_ensemble(n, networks, activation, rule):
+def jax_ensemble(n, networks, activation, rule, task=TASK):
     import jax
     import jax.numpy as jnp
     model, params = start(n, networks, activation)
@@ -99,7 +101,7 @@ def jax_ensemble(n, networks, activation, rule):
     state = [theta, memory]
 
     def step(k):
-        trials = TASK.sample(TRIALS, 0, k)
+        trials = task.sample(TRIALS, 0, k)
         state[:] = update(*state, k + 1., trials.inputs.numpy(), trials.targets.numpy(), trials.mask.numpy())
         jax.block_until_ready(state)
     return best(step, networks)

@@ -2,8 +2,6 @@
 import importlib.util
 import itertools
 import os
-import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -192,3 +190,110 @@ def test_machine_code_fits_without_a_gpu():
         assert stack <= (320 if capability == 75 else 64), "registers spill"
         assert stack <= 0 or (n, few) != (64, 2), "registers spill at the papers' size"
         assert wide, "offsets between runs must be 64 bits wide from the start"
+
+
+# ---- the benchmark, as far as it goes without a GPU
+
+def test_benchmark_runs_at_tiny_size(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    spec = importlib.util.spec_from_file_location("benchmark_gpu", ROOT / "benchmarks" / "gpu.py")
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    import cpu as shared
+    best = bench.best
+    for module in bench, shared:
+        monkeypatch.setattr(module, "best", lambda step, networks: best(step, networks, seconds=0))
+    monkeypatch.setattr(bench, "BLOCK", 1)
+    flops, launch = bench.limits("cpu", size=32, launches=2)
+    assert flops > 0 and launch > 0
+    lines = bench.table([("bptt", 4, 2, 3), ("eprop", 4, 17, 3)], "cpu", importlib.util.find_spec("jax") is not None, flops, launch, seconds=0)
+    assert len(lines) == 4 and len({line.count("|") for line in lines}) == 1 and "full" not in lines[2]
+    kernel = rules._kernel
+
+    def no_memory(*args, **more):
+        raise torch.OutOfMemoryError
+    monkeypatch.setattr(bench, "ours", no_memory)
+    monkeypatch.setattr(sys.modules["rnnbio.train"], "CAPTURE", True, raising=False)
+    assert "full" in bench.table([("bptt", 4, 17, 3)], "cpu", False, flops, launch)[-1]
+    assert rules._kernel is kernel and sys.modules["rnnbio.train"].CAPTURE                 # put back after the accident
+    assert "TFLOP/s" in bench.report(lines, bench.machine(), flops, launch)
+    if not CUDA:
+        bench.main()
+        assert "nothing was written" in capsys.readouterr().out
+
+
+# ---- what only a GPU can show
+
+def on_gpu(n, steps=20, runs=3, trials=33):
+    model, params, trials = random_case(n=n, trials=trials, steps=steps, runs=runs, activation="tanh")
+    return model, params.to(torch.float32, "cuda"), trials.to(torch.float32, "cuda")
+
+
+@needs_gpu
+@pytest.mark.parametrize("n, rule", itertools.product([1, 17, 64, 128, 200, 256, 512], RULE))
+def test_on_the_gpu(n, rule, monkeypatch):
+    """`gradient` takes the fused kernel, and gives what the batched one gives; the same bits each time."""
+    case, called, real = on_gpu(n), [], gpu.backward
+    monkeypatch.setattr(gpu, "backward", lambda *a: called.append(1) or real(*a))
+    first, again = gradient(*case, rule), gradient(*case, rule)
+    assert called
+    monkeypatch.setattr(gpu, "serves", lambda W_h: False)
+    loss, grads = gradient(*case, rule)
+    torch.testing.assert_close(first[0], loss, rtol=1e-5, atol=0)
+    for name, g in grads.tensors().items():
+        mine = getattr(first[1], name)
+        assert (mine - g).norm() < 2e-5 * g.norm() and torch.equal(mine, getattr(again[1], name)), name
+
+
+@needs_gpu
+@pytest.mark.parametrize("n", [64, 256])
+def test_captured_in_a_cuda_graph(n):
+    model, params, trials = on_gpu(n)
+    step = lambda: rules.learning_signal(model, params, trials, get_rule("bptt"))
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):                       # compiles, and lets cuBLAS take its workspace
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        loss, accuracy, grads = step()
+    trials.inputs.mul_(.5)
+    params.W_h.mul_(.9)
+    graph.replay()
+    now_loss, _, now = step()
+    torch.testing.assert_close(loss, now_loss)
+    for name, g in now.tensors().items():
+        torch.testing.assert_close(getattr(grads, name), g)
+
+
+@needs_gpu
+def test_offsets_beyond_31_bits():
+    """Rates of more than 2^31 numbers: the last run is as right as the first."""
+    runs, steps, trials, n = 1100, 2000, 16, 64
+    if torch.cuda.get_device_properties(0).total_memory < 40e9:
+        pytest.skip("needs 40 GB of GPU memory")
+    model, params, data = random_case(n=n, trials=trials, steps=steps, runs=1)
+    params, data = params.to(torch.float32, "cuda"), data.to(torch.float32, "cuda")
+    many = Params(**{name: t.expand(runs, *t.shape[1:]).contiguous() for name, t in params.tensors().items()}, seeds=[0] * runs)
+    loss, grads = gradient(model, many, data, "bptt")
+    assert runs * steps * trials * n > 2**31
+    torch.testing.assert_close(loss[-1], loss[0])
+    torch.testing.assert_close(grads.W_h[-1], grads.W_h[0])
+    torch.testing.assert_close(grads.W_h[:1], gradient(model, params, data, "bptt")[1].W_h, rtol=1e-4, atol=1e-6)
+
+
+SANITIZED = """
+from tests.test_gpu import fused, random_case
+for n in (17, 64, 200): fused(*random_case(n=n, trials=19, steps=3, activation="tanh"), "bptt")
+"""
+
+
+@needs_gpu
+@pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
+def test_compute_sanitizer(tool):
+    if shutil.which("compute-sanitizer") is None:
+        pytest.skip("no compute-sanitizer here (it comes with the CUDA toolkit)")
+    run = subprocess.run(["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", SANITIZED], cwd=ROOT, env=os.environ | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
