@@ -49,11 +49,11 @@ def fused(model, params, trials, rule):
     return trials.loss(outputs).cpu(), {name: g.cpu() for name, g in zip(("W_h", "W_x", "b", "w", "b_out"), grads) if name in names}
 
 
-def assert_right(case, rule, tolerance=2e-6):
+def assert_right(case, rule, tolerance=5e-6):
     """Against autograd in float64, relative to each gradient's size."""
     loss, grads = fused(*case, rule)
     exact_loss, exact = autograd_gradient(*case, rule)
-    torch.testing.assert_close(loss.double(), exact_loss, rtol=2e-6, atol=0)
+    torch.testing.assert_close(loss.double(), exact_loss, rtol=5e-6, atol=0)
     for name, g in grads.items():
         assert (g.double() - getattr(exact, name)).norm() <= tolerance * getattr(exact, name).norm() + 1e-7, name
 
