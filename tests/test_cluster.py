@@ -42,7 +42,7 @@ def client(tmp_path_factory):
     import dask
     folder = tmp_path_factory.mktemp("dask")
     (folder / "preload.py").write_text(PRELOAD)
-    with dask.config.set({"temporary-directory": str(folder), "distributed.worker.preload": [str(folder / "preload.py")], "distributed.nanny.preload": []}):
+    with dask.config.set({"temporary-directory": str(folder), "distributed.worker.preload": [str(folder / "preload.py")], "distributed.nanny.preload": [], "distributed.deploy.lost-worker-timeout": "1 hour"}):     # a worker that happens to be away this long after a death is given up
         with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, distributed.Client(cluster) as client:
             yield client
 
