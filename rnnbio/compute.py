@@ -21,7 +21,7 @@ import torch
 from tqdm.auto import tqdm
 from .checks import real
 from .flossing import floss
-from .kernels.cpu import set_threads
+from .kernels.cpu import get_threads, set_threads
 from .models import LeakyRNN, Params
 from .report import _whole, device_name
 from .rules import Rule
@@ -42,9 +42,15 @@ def run_bytes(run:Run, task) -> int:
     if run.rule["forward"]: numbers += 4 * B * n * n * z                            # influence
     return {"float32": 4, "float64": 8}[run.dtype] * numbers + 32 * run.steps       # curves, single and double
 
+def scratch_bytes(run:Run, task) -> int:
+    "Memory for the run that each thread is at: activity, credit, outputs and errors of every step."
+    if run.backend == "cuda" or run.rule["forward"]: return 0       # counted in every run's
+    T, B, n, z = task.steps, run.n_trials, run.n_hidden, run.n_hidden + task.n_in + 1
+    return {"float32": 4, "float64": 8}[run.dtype] * get_threads() * (T + 1) * B * (z + n + 2 * task.n_out)
+
 def together(run:Run, task) -> int:
     "How many runs of this kind the memory allows at once."
-    return max(1, int(memory_gb() * 1e9 / run_bytes(run, task)))
+    return max(1, int((memory_gb() * 1e9 - scratch_bytes(run, task)) / run_bytes(run, task)))
 
 # %% ../nbs/lib/52_compute.ipynb #cda39c3a
 def compute(
@@ -220,8 +226,9 @@ def seconds_per_run(
         root, __contains__, save = Path("nowhere"), lambda self, key: False, lambda self, results: None
     plain = {r.key(): r for r in (r.model_copy(update=dict(steps=steps, floss=None, measures=(), every=None)) for r in runs)}
     _train_together(plain, {}, Nothing(), Nothing(), checkpoints=False)
-    total = (stamps[-1] - stamps[0]) / (steps - 1) * run.steps
+    begin = time.perf_counter()
     model, params = _networks(runs, task)
+    total = time.perf_counter() - begin + (stamps[-1] - stamps[0]) / (steps - 1) * run.steps
     if run.floss:
         how = from_data("floss", run.floss, SPECS)
         total += _seconds(lambda: floss(model, params, task, replace(how, steps=1))) * how.steps * (1 + ((run.steps - 1) // how.every if how.every else 0))

@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 from fastcore.basics import patch
 from .checks import count, known_options, one_of, parse_json, real, shown
-from .compute import compute, memory_gb, run_bytes, seconds_per_run, together
+from .compute import compute, run_bytes, scratch_bytes, seconds_per_run, together
 from .initializers import gaussian
 from .report import pick_device
 from .rules import Rule
@@ -237,7 +237,7 @@ class Estimate:
     networks:int      # to train; where rates are chosen, the runs of the selection and one final run for each combination
     stored:int        # that the store holds already
     minutes:float
-    memory_gb:float   # of the largest ensemble
+    memory_gb:float   # of the largest ensemble, beside the 0.5 GB that Python with its libraries takes
     disk_mb:float
 
 @patch
@@ -257,7 +257,7 @@ def estimate(
         some, task = group[0], task_of(group[0])
         at_once = group[:min(together(some, task), 64)]
         seconds += seconds_per_run(at_once, steps) * len(group)
-        memory = max(memory, min(len(group) * run_bytes(some, task) / 1e9, memory_gb()))
+        memory = max(memory, (scratch_bytes(some, task) + min(len(group), together(some, task)) * run_bytes(some, task)) / 1e9)
         disk += sum(8 * r.steps + 4 * r.n_hidden * (r.n_hidden + task.n_in + task.n_out + 2) + 4000 for r in group) / 1e6
     return Estimate(len(missing), len(runs) - len(missing), seconds / 60, memory, disk)
 
