@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import count, one_of, real
+from .checks import count, one_of, real, shown
 from .initializers import draw
 from .kernels import cpu
 from .lyapunov import jacobian_times, slopes
@@ -99,7 +99,7 @@ class flossing:
         object.__setattr__(self, "target", real("target", self.target)); object.__setattr__(self, "lr", real("lr", self.lr, 0))
         one_of("gradient", self.gradient, ("local", "full"))
         if self.every is not None: object.__setattr__(self, "every", count("every", self.every))
-        if not isinstance(self.only_norm, bool): raise ValueError(f"only_norm must be True or False, got {self.only_norm!r}")
+        if not isinstance(self.only_norm, bool): raise ValueError(f"only_norm must be True or False, got {shown(self.only_norm)}")
 
 FIRST_BATCH = 2**32      # flossing takes its trials from far beyond those that training will ever see
 

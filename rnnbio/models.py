@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import torch
 from fastcore.basics import patch
 from torch import Tensor
-from .checks import count, one_of, real
+from .checks import count, one_of, real, shown
 from .kernels.batched import ACTIVATIONS
 from .initializers import draw, uniform
 from .seeds import distinct_seeds
@@ -33,7 +33,7 @@ class LeakyRNN:
         for name in ("n_in", "n_hidden", "n_out"): object.__setattr__(self, name, count(name, getattr(self, name)))
         object.__setattr__(self, "alpha", real("alpha", self.alpha, 0, 1, "alpha = 1 - dt/tau; is dt larger than tau?"))
         one_of("activation", self.activation, ACTIVATIONS); one_of("form", self.form, FORMS)
-        if not isinstance(self.bias, bool): raise ValueError(f"bias must be True or False, got {self.bias!r}")
+        if not isinstance(self.bias, bool): raise ValueError(f"bias must be True or False, got {shown(self.bias)}")
 
     def rate(self, hidden:Tensor) -> Tensor:
         "What a state tells the other units: f(h), or in the rate form the state itself."

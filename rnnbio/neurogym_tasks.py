@@ -10,7 +10,7 @@ __all__ = ['duration_limit', 'NeurogymTask', 'cut_stream', 'choice_entropy', 'ma
 import math
 import warnings
 import numpy as np
-from .checks import count, known_options, one_of, real
+from .checks import count, known_options, one_of, real, shown
 from .seeds import generator
 from .tasks import Task, as_trials
 from .trials import Trials
@@ -19,7 +19,7 @@ from .trials import Trials
 def duration_limit(timing, dt:float) -> float:
     "The longest duration, in ms, a neurogym timing can draw; ValueError when it has no limit."
     below = lambda least, most: most if least >= most else np.nextafter(most, 0)      # neurogym draws least <= t < most
-    if timing is None or isinstance(timing, str) or hasattr(timing, "__len__") and not len(timing): raise ValueError(f"timing {timing!r} is not supported: give a duration in ms")
+    if timing is None or isinstance(timing, str) or hasattr(timing, "__len__") and not len(timing): raise ValueError(f"timing {shown(timing)} is not supported: give a duration in ms")
     if isinstance(timing, (int, float)): longest = timing
     elif hasattr(timing, "vmax"): longest = below(timing.vmin, timing.vmax)                                        # TruncExp
     elif isinstance(timing[0], (int, float)): longest = max(timing)
@@ -27,8 +27,8 @@ def duration_limit(timing, dt:float) -> float:
     elif timing[0] == "constant": longest = timing[1]
     elif timing[0] == "uniform": longest = below(*timing[1])
     elif timing[0] == "truncated_exponential": longest = below(0, timing[1][2]) if len(timing[1]) > 2 else math.inf
-    else: raise ValueError(f"timing {timing!r} is of a kind that is not supported: give a number, a list to choose from, ('uniform', (a, b)) or TruncExp(mean, least, most)")
-    if not 0 <= longest < math.inf: raise ValueError(f"timing must have durations between 0 and a finite limit, got {timing!r}")
+    else: raise ValueError(f"timing {shown(timing)} is of a kind that is not supported: give a number, a list to choose from, ('uniform', (a, b)) or TruncExp(mean, least, most)")
+    if not 0 <= longest < math.inf: raise ValueError(f"timing must have durations between 0 and a finite limit, got {shown(timing)}")
     return longest // dt * dt
 
 # %% ../nbs/lib/22_neurogym_tasks.ipynb #500b973d
@@ -47,7 +47,7 @@ class NeurogymTask(Task):
         seq_len:int=100,             # steps of a row of the stream (yang2020's notebook)
         source:str="vectorised",     # vectorised, or neurogym: trial by trial from the environment
     ):
-        if not isinstance(timing, dict | None): raise ValueError(f"timing must be a dictionary {{period: ms}}, got {timing!r}")
+        if not isinstance(timing, dict | None): raise ValueError(f"timing must be a dictionary {{period: ms}}, got {shown(timing)}")
         ngym = _neurogym()
         self.step_ms, sigma = real("dt", dt, 1e-9), real("sigma", sigma, 0)
         with warnings.catch_warnings():
@@ -225,7 +225,7 @@ class ContextDecision(NeurogymTask):
         explicit:bool=True,     # an input says which source counts; False: always the first
         **options,              # as for every neurogym task
     ):
-        if not isinstance(explicit, bool): raise ValueError(f"explicit must be True or False, got {explicit!r}")
+        if not isinstance(explicit, bool): raise ValueError(f"explicit must be True or False, got {shown(explicit)}")
         self.env_options = dict(use_expl_context=explicit)
         self.input_names = ("fixation", "source 1a", "source 1b", "source 2a", "source 2b") + ("context 1", "context 2") * explicit
         super().__init__(**options)

@@ -45,10 +45,10 @@ class Rule:
             object.__setattr__(self, "types", tuple(count("types", k, 0) for k in self.types))
         else: one_of("types", self.types, ("cells", "dale"))
         for name in ("leak", "gate", "hop", "forward"):
-            if not isinstance(getattr(self, name), bool): raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+            if not isinstance(getattr(self, name), bool): raise ValueError(f"{name} must be True or False, got {shown(getattr(self, name))}")
         object.__setattr__(self, "mu", real("mu", self.mu))
         if self.window is not None: count("window", self.window)
-        if self.hop and self.forward: raise ValueError(f"rule {self.name!r}: a hop cannot be carried forward by the influence tensor, use forward=False")
+        if self.hop and self.forward: raise ValueError(f"rule {shown(self.name)}: a hop cannot be carried forward by the influence tensor, use forward=False")
 
 BACK = ("none", "full", "diagonal", "types")
 

@@ -95,7 +95,7 @@ class Sweep:
         if isinstance(settings.get("lr"), list | tuple) and any(isinstance(v, best_lr) for v in settings["lr"]): raise ValueError("lr=best_lr(...) stands alone, not in a list")
         for name, values in self.axes.items():
             labels = [self._label(v) for v in values]
-            if not values or len(set(labels)) < len(labels): raise ValueError(f"axis {name} must hold different values, at least one; got {labels}")
+            if not values or len(set(labels)) < len(labels): raise ValueError(f"axis {name} must hold different values, at least one; got {shown(labels)}")
         for name, value in self.fixed.items():
             if isinstance(value, along) and len(value.values) != len(self.axes[one_of(f"{name}=along(...): its axis", value.axis, self.axes)]): raise ValueError(f"{name}=along({value.axis!r}, ...) must hold one value for each of {len(self.axes[value.axis])}, got {len(value.values)}")
         self.select = self.fixed.get("lr") if isinstance(self.fixed.get("lr"), best_lr) else None

@@ -80,7 +80,7 @@ def load(
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         if about["format"] != FIT_FORMAT: raise ValueError(f"it has format {shown(about['format'])}, but this version of rnnbio reads format {FIT_FORMAT}")
         return _fit(cls, about, tensors)
-    except Exception as e: raise ValueError(f"{path} is not a fit saved by rnnbio: {type(e).__name__} {e}") from e
+    except Exception as e: raise ValueError(f"{path} is not a fit saved by rnnbio: {type(e).__name__} {str(e)[:300]}") from e
 
 def _fit(cls, about, tensors) -> Fit:
     variables = {name: (dims, tensors[f"data/{name}"].numpy()) for name, dims in about["dims"].items()}
