@@ -30,9 +30,10 @@ from .store import Store, load_checkpoints, save_checkpoint
 from .train import State, _quiet, measured_at, train
 
 # %% ../nbs/lib/52_compute.ipynb #fc7f4091
-def memory_gb() -> float:
-    "What training may take, from RNNBIO_MEMORY_GB."
-    return real("RNNBIO_MEMORY_GB", os.environ.get("RNNBIO_MEMORY_GB", 2.), 1e-6)
+def memory_gb(backend:str="cpu") -> float:
+    "What training may take: RNNBIO_MEMORY_GB; without it 2 GB, or four fifths of what is free on the GPU."
+    if asked := os.environ.get("RNNBIO_MEMORY_GB"): return real("RNNBIO_MEMORY_GB", asked, 1e-6)
+    return 2. if backend == "cpu" else .8 * torch.cuda.mem_get_info()[0] / 1e9
 
 def run_bytes(run:Run, task) -> int:
     "Memory one more run takes while it is trained."
@@ -50,7 +51,7 @@ def scratch_bytes(run:Run, task) -> int:
 
 def together(run:Run, task) -> int:
     "How many runs of this kind the memory allows at once."
-    return max(1, int((memory_gb() * 1e9 - scratch_bytes(run, task)) / run_bytes(run, task)))
+    return max(1, int((memory_gb(run.backend) * 1e9 - scratch_bytes(run, task)) / run_bytes(run, task)))
 
 # %% ../nbs/lib/52_compute.ipynb #cda39c3a
 def compute(
