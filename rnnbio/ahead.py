@@ -21,7 +21,7 @@ def shared_batch(
     place = {seed: i for i, seed in enumerate(dict.fromkeys(seeds))}
     return None if len(place) in (1, len(seeds)) else torch.tensor([place[seed] for seed in seeds], device=device)
 
-# %% ../nbs/lib/39_ahead.ipynb #0ad49c07
+# %% ../nbs/lib/39_ahead.ipynb #7bc18a83
 AHEAD, BLOCK_BYTES = 64, 2**28      # a block: so many steps, few enough to hold and enough that sending it costs nothing; but no more than 256 MB
 
 def batches(
@@ -47,7 +47,7 @@ def _sent(draw, steps, device):
     size = sum(t.nbytes for t in draw(steps[0]).tensors()) if steps else 1
     n = max(1, min(AHEAD, BLOCK_BYTES // size))
     blocks = [steps[i:i + n] for i in range(0, len(steps), n)]
-    pinned = (lambda t: t.pin_memory()) if torch.cuda.is_available() else (lambda t: t)
+    pinned = lambda t: t.pin_memory() if torch.cuda.is_available() and t.device.type == "cpu" else t
     prepare = lambda block: stack_trials([draw(step) for step in block]).map(pinned)
     with ThreadPoolExecutor(1) as thread:
         coming = [thread.submit(prepare, block) for block in blocks[:1]]
@@ -56,7 +56,7 @@ def _sent(draw, steps, device):
             if k + 1 < len(blocks): coming.append(thread.submit(prepare, blocks[k + 1]))
             for i in range(len(block)): yield there.map(lambda t: t[i])
 
-# %% ../nbs/lib/39_ahead.ipynb #ec482e26
+# %% ../nbs/lib/39_ahead.ipynb #2f57732f
 def captured(
     update,            # function(trials, n) -> Tensor: changes what it changes in place, never looks at a number; n is the number of the step, from 1
     trials:Trials,     # some, on the GPU
@@ -74,5 +74,5 @@ def captured(
 def _recorded(work):
     "A function that repeats the GPU's part of `work`."
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph): work()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"): work()       # the thread that draws trials may go on meanwhile
     return graph.replay
