@@ -24,6 +24,19 @@ def test_papers_size_in_single_precision(rule, form):
         assert (getattr(fast, name).double() - g).norm() < 2e-4 * g.norm(), name
 
 
+@pytest.mark.parametrize("n, steps, rule", [(16, 2000, "bptt"), (512, 12, "bptt"), (512, 12, "eprop")])
+def test_long_trials_and_large_networks(n, steps, rule):
+    """Single precision still gives the gradient of double precision, 2000 steps or 512 units long."""
+    model, draw = LeakyRNN(2, n, 3, alpha=.9, activation="tanh"), torch.Generator().manual_seed(n)
+    trials = Trials(*(torch.randn(steps, 4, k, generator=draw) for k in (2, 3)), torch.ones(steps, 4))
+    params = model.init(range(2), gaussian(.9))
+    loss, fast = gradient(model, params, trials, rule)
+    exact_loss, exact = autograd_gradient(model, params.to(torch.float64), trials.to(torch.float64), rule)
+    torch.testing.assert_close(loss.double(), exact_loss, rtol=1e-5, atol=0)
+    for name, g in exact.tensors().items():
+        assert (getattr(fast, name).double() - g).norm() < 1e-3 * g.norm(), name
+
+
 def test_the_cpu_kernel_is_used_without_asking(monkeypatch):
     called = []
     real = cpu.loss_and_gradient
