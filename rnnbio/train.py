@@ -55,7 +55,7 @@ def save(
 ) -> Path:
     "One safetensors file with the weights, curves and settings."
     path = Path(path)
-    arrays = {f"data/{name}": torch.from_numpy(np.ascontiguousarray(v.values)) for name, v in self.data.variables.items()}
+    arrays = {f"data/{name}": torch.from_numpy(np.array(v.values)) for name, v in self.data.variables.items()}
     weights = {f"params/{name}": t.detach().cpu().contiguous() for name, t in self.params.tensors().items()}
     about = dict(format=FIT_FORMAT, model=asdict(self.model), seeds=self.params.seeds, rule=asdict(self.rule), optimizer=[type(self.optimizer).__name__, asdict(self.optimizer)],
                  dims={name: v.dims for name, v in self.data.variables.items()}, coords=list(self.data.coords), attrs=self.data.attrs)
