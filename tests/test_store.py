@@ -155,7 +155,8 @@ def test_an_older_result_is_read_or_refused_with_a_reason(tmp_path):
 
 GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5), dict(recurrent={"kind": "uniform", "width": 1.}), dict(seed=7), dict(optimizer="sgd"), dict(task="dms"), dict(form="rate", activation="tanh"), dict(rule="rflo"), dict(rule="modprop"), dict(rule="mdgl"), dict(task="2af"), dict(dtype="float64"),
           dict(floss={"kind": "flossing", "steps": 2}), dict(measures="eprop_alignment", every=3),
-          dict(task="flipflop", rule="bptt", activation="tanh", bias=False, alpha=.5, input={"kind": "directions"}, output={"kind": "directions"}), dict(task="mapping", rule="bptt", activation="linear", trained="W_h", optimizer="sgd")]
+          dict(task="flipflop", rule="bptt", activation="tanh", bias=False, alpha=.5, input={"kind": "directions"}, output={"kind": "directions"}), dict(task="mapping", rule="bptt", activation="linear", trained="W_h", optimizer="sgd"),
+          *(dict(recurrent={"kind": kind} | more) for kind, more in (("low_rank", {"rank": 2}), ("soft_rank", {}), ("cell_types", {}), ("dale", {"density": .5}), ("chain_motif", {})))]
 
 
 def test_golden_keys_and_numbers():
