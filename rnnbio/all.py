@@ -9,6 +9,7 @@ from rnnbio.claims import *
 from rnnbio.compute import *
 from rnnbio.flossing import *
 from rnnbio.initializers import *
+from rnnbio.laziness import *
 from rnnbio.linear_theory import *
 from rnnbio.lowrank import *
 from rnnbio.lyapunov import *

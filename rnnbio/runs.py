@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from .checks import count, known_options, one_of, plain, real, shown
 from .flossing import flossing
 from .initializers import cell_types, chain_motif, dale, directions, gaussian, low_rank, soft_rank, uniform
+from .laziness import kernel_alignment, representation_alignment, weight_change
 from .lowrank import change_spectrum
 from .models import LeakyRNN
 from .rules import Rule, get_rule, gradient, gradient_alignment
@@ -32,6 +33,9 @@ MEASURES = {            # name: what can be measured along training, [run, ...];
     "gradient_norm":   lambda model, start, params, draw: gradient(model, params, draw())[1].W_h.norm(dim=(1, 2)),       # Frobenius, of BPTT's
     "change_spectrum": lambda model, start, params, draw: change_spectrum(start, params, 5),                           # leading singular values of what W_h has changed by
     "leading_eigenvalues": lambda model, start, params, draw: torch.linalg.eigvals(params.W_h).real.sort(-1, descending=True)[0][..., :5],      # largest real parts of W_h's eigenvalues
+    "weight_change":   lambda model, start, params, draw: weight_change(start, params),
+    "representation_alignment": lambda model, start, params, draw: representation_alignment(model, start, params, draw(320).inputs),        # 320 and 32 probes: liu2024's code
+    "kernel_alignment": lambda model, start, params, draw: kernel_alignment(model, start, params, draw(32).inputs),
 }
 MEASURE_SEED = 2**31
 

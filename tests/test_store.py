@@ -154,7 +154,7 @@ def test_an_older_result_is_read_or_refused_with_a_reason(tmp_path):
 
 
 GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5), dict(recurrent={"kind": "uniform", "width": 1.}), dict(seed=7), dict(optimizer="sgd"), dict(task="dms"), dict(form="rate", activation="tanh"), dict(rule="rflo"), dict(rule="modprop"), dict(rule="mdgl"), dict(task="2af"), dict(dtype="float64"),
-          dict(floss={"kind": "flossing", "steps": 2}), dict(measures="eprop_alignment", every=3),
+          dict(floss={"kind": "flossing", "steps": 2}), dict(measures="eprop_alignment", every=3), dict(measures=["weight_change", "representation_alignment", "kernel_alignment"], every=3),
           dict(task="flipflop", rule="bptt", activation="tanh", bias=False, alpha=.5, input={"kind": "directions"}, output={"kind": "directions"}), dict(task="mapping", rule="bptt", activation="linear", trained="W_h", optimizer="sgd"),
           *(dict(recurrent={"kind": kind} | more) for kind, more in (("low_rank", {"rank": 2}), ("soft_rank", {}), ("cell_types", {}), ("dale", {"density": .5}), ("chain_motif", {})))]
 
@@ -175,7 +175,7 @@ def golden_now():
     with tempfile.TemporaryDirectory() as folder:
         for change in GOLDEN:
             runs = Sweep(**(base | change)).run(device="cpu", store=Store(folder), progress=False)
-            yield str(runs.key.values), [*runs.loss.values.tolist(), *(runs.eprop_alignment.values.tolist() if "measures" in change else ())]
+            yield str(runs.key.values), [*runs.loss.values.tolist(), *(float(v) for name in np.atleast_1d(change.get("measures", [])) for v in runs[name].values)]
 
 
 def test_thousands_of_runs(tmp_path, monkeypatch, capsys):
