@@ -5,7 +5,7 @@ VENV    ?= .venv
 PROFILE ?= quick
 DEVICE  ?= auto
 SEED    ?= 0
-SCHEDULER ?=
+SCHEDULER ?= $(RNNBIO_SCHEDULER)
 PYTHON  ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1)' >/dev/null 2>&1 && echo $(p))))
 
 BIN     := $(if $(VENV),$(VENV)/bin/)

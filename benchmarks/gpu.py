@@ -13,7 +13,7 @@ Every row is a full training step (forward, backward, Adam; 32 trials of white n
     flops     the arithmetic that BPTT cannot do without, 6 T B N^2, in the time of `fused`, as a fraction of what a large float32 product reaches here
     launches  two empty kernel launches per time step, the least that any method that goes step by step costs without a graph, in units of the time of `fused`
 
-A dash: not measured (the loop beyond 16 networks; the graph where `train` has none; no jax). "full": it did not fit into memory.
+A dash: not measured (the loop beyond 16 networks; no jax). "full": it did not fit into memory.
 """
 import gc
 import os
@@ -80,19 +80,13 @@ def ours(n, networks, steps, rule, device, seconds=SECONDS):
 
 
 def batched_training(capture, *args, **more):
-    """`ours` without the Triton kernel, with or without a CUDA graph; not measured where `train` captures none."""
-    if capture and not hasattr(train_module, "CAPTURE"):
-        return NOT_MEASURED
-    kernel, captured = rules._kernel, getattr(train_module, "CAPTURE", None)
-    rules._kernel = lambda params: batched
-    if captured is not None:
-        train_module.CAPTURE = capture
+    """`ours` without the Triton kernel, with or without a CUDA graph."""
+    kernel, captured = rules._kernel, train_module.CAPTURE
+    rules._kernel, train_module.CAPTURE = lambda params: batched, capture
     try:
         return ours(*args, **more)[0]
     finally:
-        rules._kernel = kernel
-        if captured is not None:
-            train_module.CAPTURE = captured
+        rules._kernel, train_module.CAPTURE = kernel, captured
 
 
 def fits(measure, *args, **more):

@@ -75,12 +75,13 @@ def tangent_kernel(
     of:tuple=("W_h",),         # by which weights: names of `Params`; liu2024's code: W_h
     steps:list|None=None,      # of which outputs; None: all (liu2024's code)
 ) -> Tensor:                   # [run, q, q], q = (step, trial, output), steps ascending
-    "The tangent kernel of each network at the probes (Eqs. 2, 3), one network after the other; ValueError for names it lacks."
+    "The tangent kernel of each network at the probes (Eqs. 2, 3), one network after the other; ValueError for names or steps it lacks."
     check_inputs(model, params, inputs)
     if inputs.ndim != 3: raise ValueError(f"inputs must be [time, trial, n_in], the same for all runs, got shape {list(inputs.shape)}")
     for name in of: one_of("of", name, [name for name in params.tensors() if name != "h0"])
     T, at = len(inputs), list(range(len(inputs)) if steps is None else steps)
-    at = sorted({range(T)[t] for t in at})                     # counted from the end where negative
+    if not at or not all(-T <= t < T for t in at): raise ValueError(f"steps must name some of {T} steps, from {-T} to {T - 1}, got {at}")
+    at = sorted({t % T for t in at})                           # counted from the end where negative
     with torch.no_grad(): return torch.stack([_kernel(model, params[k], inputs, of, at) for k in range(len(params))])
 
 def _kernel(model, params, inputs, of, at) -> Tensor:
@@ -108,8 +109,8 @@ def _by_steps(credit, Z, at) -> Tensor:
     first = [bisect_left(at, s) for s in range(at[-1] + 1)]            # of the outputs that step s matters to
     for s, i in enumerate(first):
         for u, j in enumerate(first[:s + 1]):
-            products = (1 if u < s else .5) * credit[i:, s].flatten(0, 2) @ credit[j:, u].flatten(0, 2).T
-            K[i:, :, :, j:] += products.view(n_at - i, B, n_out, n_at - j, B, n_out) * (Z[s] @ Z[u].T)[:, None, None, :, None]
+            products, heard = credit[i:, s].flatten(0, 2) @ credit[j:, u].flatten(0, 2).T, (1 if u < s else .5) * Z[s] @ Z[u].T
+            K[i:, :, :, j:] += products.view(n_at - i, B, n_out, n_at - j, B, n_out) * heard[:, None, None, :, None]
     return K + K.permute(3, 4, 5, 0, 1, 2)
 
 def _by_units(credit, Z, at) -> Tensor:

@@ -103,7 +103,7 @@ def test_a_run_that_raises_on_a_worker_is_reported(client, tmp_path):
     assert len(store.keys()) == 2
 
 
-def test_a_folder_that_workers_do_not_share(client, tmp_path, monkeypatch):
+def test_a_folder_that_workers_do_not_share(client, tmp_path):
     class Elsewhere(Store):
         def __contains__(self, key): return False
     with pytest.raises(OSError, match="workers have computed 2 runs that are not in .*need to see the same folder"):
