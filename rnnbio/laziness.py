@@ -143,12 +143,12 @@ def kernel_alignment(
 
 def kernel_task_alignment(
     K:Tensor,           # [run, q, q], q = (trial, output), of one step
-    labels:Tensor,      # of each trial
+    targets:Tensor,     # label of each trial, or what its outputs should be [trial, n_out]
 ) -> Tensor:            # [run]
-    "How well the kernel fits the labels."
-    n_out, rest = divmod(K.shape[-1], len(labels))
-    if rest: raise ValueError(f"labels must be of each trial at one step: K has {K.shape[-1]} rows, which is no multiple of {len(labels)} labels")
-    y = torch.nn.functional.one_hot(labels, n_out).to(K.dtype)
+    "How well the kernel fits the task; ValueError when K is not of these trials at one step."
+    n_out, rest = divmod(K.shape[-1], len(targets))
+    if rest or targets.ndim == 2 and targets.shape[1] != n_out: raise ValueError(f"targets must be of each trial at one step: K has {K.shape[-1]} rows, targets have shape {list(targets.shape)}")
+    y = (targets if targets.ndim == 2 else torch.nn.functional.one_hot(targets, n_out)).to(K.dtype)
     y = (y - y.mean(0)).flatten()
     return (y @ K @ y) / (K.square().sum((1, 2)).sqrt() * (y @ y))
 
@@ -156,6 +156,6 @@ def kernel_rank(
     K:Tensor,      # [run, q, q]
 ) -> Tensor:       # [run, 2], each between 1/q and 1
     "Its relative effective rank: sum of eigenvalues over the largest; and the participation ratio (tr K)² / tr K²."
-    values = torch.linalg.eigvalsh(K).clamp(min=0)
+    values = torch.linalg.eigvalsh(torch.where(K.isfinite().all(2).all(1)[:, None, None], K, 0)).clamp(min=0)        # LAPACK would raise; a network that explodes has rank NaN, as a silent one
     total, q = values.sum(1), K.shape[-1]
     return torch.stack([total / values[:, -1], total**2 / values.square().sum(1)], 1) / q

@@ -37,17 +37,19 @@ class NeurogymTask(Task):
     loss, env_name, step_ms = "cross-entropy", "", 100.
     options = ("dt", "timing", "sigma", "batching", "seq_len", "source")
     env_options:dict = {}          # what else the environment is made with
+    short:dict = {}                # the timing of liu2024: 8 steps of 100 ms
     cued = False                   # does an input say when to answer?
 
     def __init__(self,
         dt=100,                      # step in ms (neurogym's default)
-        timing:dict|None=None,       # period: duration in ms, to change neurogym's defaults
+        timing:dict|str|None=None,   # period: duration in ms, to change neurogym's defaults; "short": liu2024's, 800 ms in all
         sigma:float=1.,              # input noise: its standard deviation is sigma / sqrt(dt)
         batching:str="trial",        # trial: a trial a row; stream: rows cut from a continuous stream
         seq_len:int=100,             # steps of a row of the stream (yang2020's notebook)
         source:str="vectorised",     # vectorised, or neurogym: trial by trial from the environment
     ):
-        if not isinstance(timing, dict | None): raise ValueError(f"timing must be a dictionary {{period: ms}}, got {shown(timing)}")
+        if timing == "short": timing = self.short
+        if not isinstance(timing, dict | None): raise ValueError(f"timing must be a dictionary {{period: ms}} or 'short', got {shown(timing)}")
         ngym = _neurogym()
         self.step_ms, sigma = real("dt", dt, 1e-9), real("sigma", sigma, 0)
         with warnings.catch_warnings():
@@ -173,6 +175,7 @@ def _pulled(theta, angle, coherence): return np.cos(theta - angle[:, None]) * (c
 class PerceptualDecision(NeurogymTask):
     "PerceptualDecisionMaking-v0 of neurogym 2.3.1 (britten1992): 2AF of zhang2024 and liu2024."
     name, env_name = "2af", "PerceptualDecisionMaking-v0"
+    short = dict(fixation=0, stimulus=700, delay=0, decision=100)
     input_names, output_names = ("fixation", "channel 1", "channel 2"), ("fixate", "choose 1", "choose 2")
     deviations = ("Rows are single trials; zhang2024's base notebook cuts a continuous stream (batching='stream'). The fixation input is on during fixation only, as in the environment. "
                   "zhang2024 does not state its version of neurogym; this is 2.3.1.")
@@ -194,6 +197,7 @@ class PerceptualDecision(NeurogymTask):
 class DelayMatch(NeurogymTask):
     "DelayMatchSample-v0 of neurogym 2.3.1 (miller1996): DMS of zhang2024 and liu2024."
     name, env_name, cued = "dms", "DelayMatchSample-v0", True
+    short = dict(fixation=0, sample=100, delay=500, test=100, decision=100)
     input_names, output_names = ("fixation", "channel 1", "channel 2"), ("fixate", "match", "non-match")
     deviations = "Rows are single trials; zhang2024's base notebook cuts a continuous stream (batching='stream'). zhang2024 does not state its version of neurogym; this is 2.3.1."
 
@@ -217,6 +221,7 @@ class DelayMatch(NeurogymTask):
 class ContextDecision(NeurogymTask):
     "ContextDecisionMaking-v0 of neurogym 2.3.1 (mante2013): CXT of liu2024."
     name, env_name = "context", "ContextDecisionMaking-v0"
+    short = dict(fixation=0, stimulus=200, delay=500, decision=100)
     options = NeurogymTask.options + ("explicit",)
     output_names = ("fixate", "choose 1", "choose 2")
     deviations = ("The context is given as an input, unlike neurogym 2.3.1's default, in which one fixed source counts and nothing depends on context. Trials differ in length; rows are padded at the end, where nothing counts.")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from .checks import count, known_options, one_of, plain, real, shown
 from .flossing import flossing
 from .initializers import cell_types, chain_motif, dale, directions, gaussian, low_rank, soft_rank, uniform
-from .laziness import kernel_alignment, representation_alignment, weight_change
+from .laziness import kernel_alignment, kernel_rank, kernel_task_alignment, representation_alignment, tangent_kernel, weight_change
 from .lowrank import change_spectrum
 from .models import LeakyRNN
 from .rules import Rule, get_rule, gradient, gradient_alignment
@@ -24,7 +24,7 @@ from .optimizers import OPTIMIZERS, get_optimizer
 
 # %% ../nbs/lib/51_runs.ipynb #f19eb038
 VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2, "train": 1}
-OPTIONS = {"floss": 1, "measures": 1, "trained": 1}      # versions of what is not part of every run; recorded where it is, from 2 on
+OPTIONS = {"floss": 1, "measures": 1, "trained": 1, "keep_signs": 1}      # versions of what is not part of every run; recorded where it is, from 2 on
 INITIALIZERS = {kind.__name__: kind for kind in (gaussian, uniform, directions, low_rank, soft_rank, cell_types, dale, chain_motif)}
 SPECS = INITIALIZERS | OPTIMIZERS | {"flossing": flossing}      # by the name they have as data
 
@@ -36,6 +36,8 @@ MEASURES = {            # name: what can be measured along training, [run, ...];
     "weight_change":   lambda model, start, params, draw: weight_change(start, params),
     "representation_alignment": lambda model, start, params, draw: representation_alignment(model, start, params, draw(320).inputs),        # 320 and 32 probes: liu2024's code
     "kernel_alignment": lambda model, start, params, draw: kernel_alignment(model, start, params, draw(32).inputs),
+    "kernel_task_alignment": lambda model, start, params, draw: kernel_task_alignment(tangent_kernel(model, params, draw(32).inputs, steps=[-1]), draw(32).targets[-1]),      # at the last step, as the next
+    "kernel_rank":     lambda model, start, params, draw: kernel_rank(tangent_kernel(model, params, draw(32).inputs, steps=[-1])),
 }
 MEASURE_SEED = 2**31
 
@@ -97,6 +99,7 @@ class Run(BaseModel):
     rule:dict
     optimizer:dict = spec_data(get_optimizer("adam"))
     trained:tuple[str, ...] = ()       # names of what learns; (): all weights and biases
+    keep_signs:bool = False  # units that excite or inhibit at the start do so to the end
     floss:dict|None = None   # gradient flossing before training
     lr:float
     steps:int
@@ -137,6 +140,7 @@ class Run(BaseModel):
         if (self.every is None) != (not self.measures): raise ValueError(f"every and measures go together, got every={self.every!r} and measures={self.measures!r}")
         if self.every is not None: count("every", self.every)
         if self.trained and not self.bias and {"b", "b_out"} & set(self.trained): raise ValueError(f"trained={self.trained} names a bias, but the network has none (bias=False)")
+        if self.keep_signs and self.trained and "W_h" not in self.trained: raise ValueError(f"keep_signs is about W_h, which trained={self.trained} leaves out")
         if self.floss and self.trained and "W_h" not in self.trained: raise ValueError(f"floss changes W_h, which trained={self.trained} leaves out")
         count("steps", self.steps); count("n_trials", self.n_trials); count("seed", self.seed, 0); real("lr", self.lr, 0)
         for name, most in MOST.items():

@@ -139,13 +139,14 @@ def _start(params, steps, trained) -> State:
     like = dict(dtype=theta.dtype, device=theta.device)
     return State(0, theta, {}, torch.full((2, runs, steps), none, **like), torch.full((runs,), -1, device=theta.device), torch.full((runs,), none, **like), {}, trained)
 
-def _update(state:State, model, params, which, rule, optimizer, rates, trials, n) -> Tensor:
+def _update(state:State, model, params, which, rule, optimizer, rates, signs, trials, n) -> Tensor:
     "The n-th update (from 1) of every run that has not diverged, in place; its losses and accuracies [2, run]. Nothing here waits for a GPU."
     trials = trials if which is None else trials.map(lambda t: t[which])
     loss, accuracy, grads = learning_signal(model, params, trials, rule)
     alive = state.diverged < 0
     state.first.copy_(torch.where(state.first.isnan(), loss, state.first))
-    moved = state.theta + rates[:, None] * optimizer.step(_flat(grads, state.trained, params), state.memory, n)
+    moved = optimizer.step(_flat(grads, state.trained, params), state.memory, n).mul_(rates[:, None]).add_(state.theta)      # in place: for large networks memory is the limit
+    if signs is not None: (W := moved[:, :signs.shape[1]]).masked_fill_(W * signs < 0, 0)
     healthy = alive & torch.isfinite(loss) & (loss <= DIVERGED * state.first.clamp(min=1e-12)) & torch.isfinite(moved.sum(1))
     torch.where(healthy[:, None], moved, state.theta, out=state.theta)
     state.diverged.copy_(torch.where(alive & ~healthy, n - 1, state.diverged))
@@ -161,6 +162,7 @@ def train(
     n_trials:int=32,          # fresh trials in a batch (zhang2024, schuessler2020)
     optimizer="adam",         # adam, sgd, or one with its settings: sgd(momentum=.9)
     trained:tuple|None=None,  # names of what learns: ("W_h",) alone, say; None: all weights and biases. The initial state h0 never does
+    keep_signs:bool=False,    # units that excite (or inhibit) at the start do so to the end: after each update a recurrent weight of the wrong sign is set to 0 (liu2024 Fig. 17)
     floss:flossing|None=None, # gradient flossing of W_h before training, or before every so many updates
     every:int|None=None,      # measure before every so many updates, and at the end
     measure:dict|None=None,   # {name: function(model, params) -> [run, ...]}
@@ -178,10 +180,11 @@ def train(
     rates, trained = _rates(lr, len(params), params.W_h), _trained(trained, params)
     if floss and "W_h" not in trained: raise ValueError(f"floss changes W_h, which trained={trained} leaves out")
     _check_task(model, params, task, n_trials)
+    signs = _signs(params, trained) if keep_signs else None
 
     state = _start(params, steps, trained) if resume is None else _resumed(resume, params, steps, trained, every)
     params, ahead = _shaped(state, params), range(state.step, steps)                # a view: it follows the state
-    update = partial(_update, state, model, params, shared_batch(params.seeds, params.device), rule, optimizer, rates)
+    update = partial(_update, state, model, params, shared_batch(params.seeds, params.device), rule, optimizer, rates, signs)
     with tqdm(ahead, desc=f"{rule.name}, {len(params)} runs", leave=False, disable=_quiet(progress)) as bar:
         for step, trials in zip(bar, batches(task, n_trials, params.seeds, ahead, model.n_out, params.dtype, params.device)):
             if floss and (step == 0 or floss.every and step % floss.every == 0): _floss(state, model, params, task, floss)
@@ -214,6 +217,13 @@ def _resumed(state:State, params, steps, trained, every) -> State:
     return replace(state, trained=trained, theta=fresh.theta.copy_(state.theta), memory={name: t.clone().to(fresh.theta) for name, t in state.memory.items()}, curves=fresh.curves,
                    first=fresh.first.copy_(state.first), diverged=fresh.diverged.copy_(state.diverged), measured={at: found for at, found in state.measured.items() if at < state.step and at % every == 0})
 
+def _signs(params, trained) -> Tensor:
+    "1 for each recurrent weight of a unit that excites, -1 of one that inhibits, 0 of one without any, [run, post * pre]; they come first in theta."
+    if "W_h" not in trained: raise ValueError(f"keep_signs is about W_h, which trained={trained} leaves out")
+    excites, inhibits = (params.W_h > 0).any(1), (params.W_h < 0).any(1)
+    if (both := excites & inhibits).any(): raise ValueError("keep_signs needs units that only excite or only inhibit, as from dale(); unit {1} of run {0} does both".format(*both.nonzero()[0].tolist()))
+    return (excites.to(params.dtype) - inhibits.to(params.dtype))[:, None].expand_as(params.W_h).flatten(1)
+
 def _quiet(progress) -> bool|None:
     "No bar when not wanted or RNNBIO_QUIET is set; always one in Jupyter; elsewhere (None) tqdm shows it in a terminal and not in a log."
     if not progress or os.environ.get("RNNBIO_QUIET"): return True
@@ -231,7 +241,10 @@ def _flat(values:Params, trained:tuple, like:Params|None=None) -> Tensor:
     tensors = values.tensors()
     missing = [name for name in trained if name not in tensors or like and tensors[name].shape != getattr(like, name).shape]
     if missing: raise RuntimeError(f"the rule left {', '.join(missing)} without gradient")
-    return torch.cat([tensors[name].flatten(1) for name in trained], 1)
+    some = [tensors[name] for name in trained]
+    flat = some[0].new_empty(len(values), sum(t[0].numel() for t in some))          # filled piece by piece: `cat` would copy twice what lies apart in memory
+    for t, part in zip(some, flat.split([t[0].numel() for t in some], 1)): part.view(t.shape).copy_(t)
+    return flat
 
 def _shaped(state:State, like:Params) -> Params:
     "The rows of `_flat` as parameters again; what is not trained as in `like`."
