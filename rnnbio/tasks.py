@@ -69,6 +69,7 @@ TASKS = {                                                # name: (module, class)
     "mante":   ("rnnbio.schuessler_tasks", "Mante"),
     "mapping": ("rnnbio.schuessler_tasks", "Mapping"),
     "cosine":  ("rnnbio.schuessler_tasks", "Cosine"),
+    "pattern": ("rnnbio.pattern", "Pattern"),
 }
 
 def list_tasks() -> list[str]:
