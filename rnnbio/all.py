@@ -7,6 +7,7 @@ import xarray as xr
 
 from rnnbio.claims import *
 from rnnbio.compute import *
+from rnnbio.connectome import *
 from rnnbio.data import *
 from rnnbio.flossing import *
 from rnnbio.initializers import *

@@ -90,7 +90,7 @@ def test_export_leaves_no_difference(tmp_path):
 
 FLOORS = [  # a module imports only from floors below its own, or from one that stands before it on its own
     ["checks", "seeds"],
-    ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.gpu", "kernels.cpu", "report", "data"],
+    ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.gpu", "kernels.cpu", "report", "data", "connectome"],
     ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment"],
     ["rules", "oracles", "lyapunov", "lowrank", "laziness", "linear_theory", "optimizers", "flossing"],
     ["ahead", "train"],

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -156,7 +157,8 @@ def test_an_older_result_is_read_or_refused_with_a_reason(tmp_path):
 GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5), dict(recurrent={"kind": "uniform", "width": 1.}), dict(seed=7), dict(optimizer="sgd"), dict(task="dms"), dict(form="rate", activation="tanh"), dict(rule="rflo"), dict(rule="modprop"), dict(rule="mdgl"), dict(task="2af"), dict(dtype="float64"),
           dict(floss={"kind": "flossing", "steps": 2}), dict(measures="eprop_alignment", every=3), dict(measures=["weight_change", "representation_alignment", "kernel_alignment"], every=3),
           dict(task="flipflop", rule="bptt", activation="tanh", bias=False, alpha=.5, input={"kind": "directions"}, output={"kind": "directions"}), dict(task="mapping", rule="bptt", activation="linear", trained="W_h", optimizer="sgd"),
-          *(dict(recurrent={"kind": kind} | more) for kind, more in (("low_rank", {"rank": 2}), ("soft_rank", {}), ("cell_types", {}), ("dale", {"density": .5}), ("chain_motif", {})))]
+          *(dict(recurrent={"kind": kind} | more) for kind, more in (("low_rank", {"rank": 2}), ("soft_rank", {}), ("cell_types", {}), ("dale", {"density": .5}), ("chain_motif", {}))),
+          *(dict(recurrent={"kind": "connectome"} | more) for more in ({"source": "surrogate", "p0": 1., "negative": 0.}, {"source": "synapses.csv", "pre": "pre", "post": "post", "negative": 0.}))]      # with inhibition only one of these eight units would be active
 
 
 def test_golden_keys_and_numbers():
@@ -172,7 +174,7 @@ def test_golden_keys_and_numbers():
 def golden_now():
     import tempfile
     base = dict(task="romo", rule="eprop", lr=1e-2, steps=6, n_hidden=8, n_trials=4, seed=0)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, RNNBIO_DATA=str(HERE / "fixtures")):
         for change in GOLDEN:
             runs = Sweep(**(base | change)).run(device="cpu", store=Store(folder), progress=False)
             yield str(runs.key.values), [*runs.loss.values.tolist(), *(float(v) for name in np.atleast_1d(change.get("measures", [])) for v in runs[name].values)]
