@@ -72,7 +72,7 @@ def test_figure_parameters(path):
 def test_figure_judges_known_claims(path):
     claims = {c["id"]: c["figure"] for c in tomllib.loads((path.parent / "claims.toml").read_text())["claim"]}
     code = "\n".join(source(c) for c in cells(path))
-    judged = {id for id in re.findall(r"\"(\d+[a-z]?)\"", code) if id in claims}      # an unknown one is refused when the notebook runs
+    judged = {id for id in re.findall(r"\"(\d+[a-z]?\d?)\"", code) if id in claims}      # an unknown one is refused when the notebook runs
     assert "fig.judge(" in code and judged == {id for id, figure in claims.items() if figure == path.stem}
 
 
