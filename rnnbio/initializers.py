@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SIZES', 'MATCHED', 'HYPEREXCITABLE', 'draw', 'gaussian', 'uniform', 'directions', 'eigenvalue_sizes',
-           'effective_rank', 'density', 'structured', 'low_rank', 'soft_rank', 'cell_types', 'dale', 'chain_motif']
+           'effective_rank', 'density', 'structured', 'low_rank', 'soft_rank', 'sparse', 'cell_types', 'dale',
+           'chain_motif']
 
 # %% ../nbs/lib/11_initializers.ipynb #cb2c8438
 from dataclasses import dataclass
@@ -158,6 +159,17 @@ class soft_rank(structured):
     def structure(self, Z, more):
         U, S, V = torch.linalg.svd(Z)
         return (U * torch.arange(1, S.shape[-1] + 1, dtype=Z.dtype)**-self.power) @ V
+
+# %% ../nbs/lib/11_initializers.ipynb #351d711c
+@dataclass(frozen=True)
+class sparse(structured):
+    "Independent connections, some of which are there."
+    density:float = .1      # of those that are
+
+    def __post_init__(self):
+        super().__post_init__(); object.__setattr__(self, "density", real("density", self.density, 0, 1.0000001))
+
+    def structure(self, Z, more): return Z * (1 + more("uniform", Z.shape[1:], "density") < 2 * self.density)
 
 # %% ../nbs/lib/11_initializers.ipynb #a0680434
 HYPEREXCITABLE = {"either": lambda h: h[:, None] | h[None], "both": lambda h: h[:, None] & h[None], "rows": lambda h: h[:, None].expand(-1, len(h)), "columns": lambda h: h[None].expand(len(h), -1)}

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KERNEL_BYTES', 'weight_change', 'representation_alignment', 'sign_similarity', 'tangent_kernel', 'alignment',
-           'kernel_alignment', 'kernel_task_alignment', 'kernel_rank']
+           'kernel_alignment', 'kernel_task_alignment', 'kernel_rank', 'outcomes']
 
 # %% ../nbs/lib/37_laziness.ipynb #701ac522
 from bisect import bisect_left
@@ -159,3 +159,14 @@ def kernel_rank(
     values = torch.linalg.eigvalsh(torch.where(K.isfinite().all(2).all(1)[:, None, None], K, 0)).clamp(min=0)        # LAPACK would raise; a network that explodes has rank NaN, as a silent one
     total, q = values.sum(1), K.shape[-1]
     return torch.stack([total / values[:, -1], total**2 / values.square().sum(1)], 1) / q
+
+# %% ../nbs/lib/37_laziness.ipynb #1f02d390
+def outcomes(
+    runs,                     # a sweep's data set with kernel_alignment, representation_alignment and weight_change
+    level:float,              # a loss: below 0.9 of it, a network has learned
+    axis:str="recurrent",     # of the conditions
+):                            # data set of KA, RA, dW, loss, learned, each [seed, axis]
+    "What learning did to each network of a sweep."
+    loss = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
+    found = runs[["kernel_alignment", "representation_alignment", "weight_change"]].isel(at=-1, drop=True).rename(kernel_alignment="KA", representation_alignment="RA", weight_change="dW")
+    return found.assign(loss=loss, learned=(loss < .9 * level) & found.KA.notnull() & found.RA.notnull()).transpose("seed", axis)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STYLE', 'RULE_COLORS', 'RULE_LABELS', 'TASK_COLORS', 'STRUCTURE_COLORS', 'log_ticks', 'shade', 'gain_color',
            'plot_trial', 'plot_activity', 'moving_average', 'plot_learning', 'plot_gains', 'plot_against_gain',
-           'plot_treatments', 'plot_choices', 'plot_conditions']
+           'plot_treatments', 'plot_choices', 'plot_conditions', 'name_conditions', 'plot_paired']
 
 # %% ../nbs/lib/13_plots.ipynb #9c9581f3
 import matplotlib.pyplot as plt
@@ -232,16 +232,33 @@ def plot_conditions(
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(len(rows), len(columns), figsize=(min(7.2, 1. + 2. * len(columns)), .7 + 1.25 * len(rows)), sharex=True, sharey="row", layout="constrained", squeeze=False)
         for (quantity, panels), line in zip(rows.items(), axes):
-            for ax, (column, values) in zip(line, panels.items()): _conditions(ax, np.asarray(values, float), colors, learned.get(column), levels.get((quantity, column), {}), ax is line[0])
+            for ax, (column, values) in zip(line, panels.items()): plot_paired(ax, values, colors, learned.get(column), levels.get((quantity, column), {}), ax is line[0])
             line[0].set_ylabel(quantity)
             if quantity in log: line[0].set_yscale("log")
         for ax, column in zip(axes[0], columns): ax.set_title(column)
-        upright = max(map(len, map(str, conditions))) * len(conditions) < 28
-        for ax in axes[-1]: ax.set_xticks(range(len(conditions)), [str(c) for c in conditions], rotation=0 if upright else 30, ha="center" if upright else "right", rotation_mode="anchor"); ax.set(xlabel=xlabel, xlim=(-.5, len(conditions) - .5))
+        for ax in axes[-1]: name_conditions(ax, conditions); ax.set_xlabel(xlabel)
         figure.suptitle(title)
     return figure
 
-def _conditions(ax, values, colors, learned, levels, label):
+def name_conditions(
+    ax,
+    conditions,      # names
+) -> None:
+    "The names of the conditions under the axis, slanted where they would not fit."
+    names = [str(c) for c in conditions]
+    fits = max(map(len, names)) * len(names) < 28
+    ax.set_xticks(range(len(names)), names, rotation=0 if fits else 30, ha="center" if fits else "right", rotation_mode="anchor"); ax.set_xlim(-.5, len(names) - .5)
+
+def plot_paired(
+    ax,
+    values,              # [seed, condition]
+    colors,              # of each condition
+    learned=None,        # [seed, condition] bool
+    levels:dict={},      # label: value, drawn dotted
+    names:bool=True,     # write the labels
+) -> None:
+    "One panel of `plot_conditions`."
+    values = np.asarray(values, float)
     learned = np.ones(values.shape, bool) if learned is None else np.asarray(learned)
     ax.plot(range(values.shape[1]), values.T, color="0.8", lw=.5, zorder=1)
     for k, color in enumerate(colors):
@@ -250,4 +267,4 @@ def _conditions(ax, values, colors, learned, levels, label):
         if np.isfinite(kept).any(): ax.hlines(np.nanmean(kept), k - .28, k + .28, color="k", lw=1.4, zorder=3)
     for name, level in levels.items():
         ax.axhline(level, color="0.5", lw=.8, ls=":", zorder=0)
-        if label: ax.annotate(name, (.02, level), xycoords=("axes fraction", "data"), va="bottom", fontsize=6, color="0.4")
+        if names: ax.annotate(name, (.02, level), xycoords=("axes fraction", "data"), va="bottom", fontsize=6, color="0.4")

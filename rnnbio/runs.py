@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from .checks import count, known_options, one_of, plain, real, shown
 from .connectome import connectome
 from .flossing import flossing
-from .initializers import cell_types, chain_motif, dale, directions, gaussian, low_rank, soft_rank, uniform
+from .initializers import cell_types, chain_motif, dale, directions, gaussian, low_rank, soft_rank, sparse, uniform
 from .laziness import kernel_alignment, kernel_rank, kernel_task_alignment, representation_alignment, tangent_kernel, weight_change
 from .lowrank import change_spectrum
 from .models import LeakyRNN
@@ -26,7 +26,7 @@ from .optimizers import OPTIMIZERS, get_optimizer
 # %% ../nbs/lib/51_runs.ipynb #f19eb038
 VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2, "train": 1}
 OPTIONS = {"floss": 1, "measures": 1, "trained": 1, "keep_signs": 1}      # versions of what is not part of every run; recorded where it is, from 2 on
-INITIALIZERS = {kind.__name__: kind for kind in (gaussian, uniform, directions, low_rank, soft_rank, cell_types, dale, chain_motif, connectome)}
+INITIALIZERS = {kind.__name__: kind for kind in (gaussian, uniform, directions, low_rank, soft_rank, cell_types, dale, chain_motif, sparse, connectome)}
 SPECS = INITIALIZERS | OPTIMIZERS | {"flossing": flossing}      # by the name they have as data
 
 MEASURES = {            # name: what can be measured along training, [run, ...]; `draw` gives a batch, one for all runs, of a seed that never trains
