@@ -4,15 +4,17 @@
 
 # %% auto #0
 __all__ = ['KERNEL_BYTES', 'weight_change', 'representation_alignment', 'sign_similarity', 'tangent_kernel', 'alignment',
-           'kernel_alignment', 'kernel_task_alignment', 'kernel_rank', 'outcomes']
+           'kernel_alignment', 'kernel_task_alignment', 'kernel_rank', 'outcomes', 'at_loss']
 
 # %% ../nbs/lib/37_laziness.ipynb #701ac522
 from bisect import bisect_left
+import numpy as np
 import torch
 from torch import Tensor
 from .checks import one_of
 from .kernels.batched import credit_of
 from .models import LeakyRNN, Params, check_inputs
+from .plots import moving_average
 
 # %% ../nbs/lib/37_laziness.ipynb #318167f3
 def weight_change(
@@ -170,3 +172,21 @@ def outcomes(
     loss = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
     found = runs[["kernel_alignment", "representation_alignment", "weight_change"]].isel(at=-1, drop=True).rename(kernel_alignment="KA", representation_alignment="RA", weight_change="dW")
     return found.assign(loss=loss, learned=(loss < .9 * level) & found.KA.notnull() & found.RA.notnull()).transpose("seed", axis)
+
+# %% ../nbs/lib/37_laziness.ipynb #e4b8c22b
+def at_loss(
+    values,              # of a measure, [..., at]
+    loss,                # [..., step]
+    at,                  # updates before which it was measured, ascending from 0; the last: the end
+    level:float,         # of the loss
+    window:int=100,      # batches of the running mean
+) -> np.ndarray:         # [...], NaN where the level is never reached at a measurement, or was so from the start
+    "A measure at the moment when the loss reaches a level."
+    values, at = np.asarray(values, float), np.asarray(at)
+    smooth = moving_average(loss, window)
+    then = np.where(at > 0, smooth[..., np.maximum(at, 1) - 1], np.asarray(loss)[..., :1])            # [..., at]
+    below = then <= level
+    i = np.maximum(below.argmax(-1), 1)[..., None]                                                  # first measurement below
+    take = lambda v, k: np.take_along_axis(v, k, -1)[..., 0]
+    share = (take(then, i - 1) - level) / (take(then, i - 1) - take(then, i))
+    return np.where(below.any(-1) & ~below[..., 0], take(values, i - 1) + share * (take(values, i) - take(values, i - 1)), np.nan)
