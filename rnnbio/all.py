@@ -11,6 +11,7 @@ from rnnbio.connectome import *
 from rnnbio.data import *
 from rnnbio.flossing import *
 from rnnbio.initializers import *
+from rnnbio.kernel_theory import *
 from rnnbio.laziness import *
 from rnnbio.linear_theory import *
 from rnnbio.lowrank import *

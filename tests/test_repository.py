@@ -92,7 +92,7 @@ FLOORS = [  # a module imports only from floors below its own, or from one that 
     ["checks", "seeds"],
     ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.gpu", "kernels.cpu", "report", "data", "connectome"],
     ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment"],
-    ["rules", "oracles", "lyapunov", "lowrank", "laziness", "linear_theory", "optimizers", "flossing"],
+    ["rules", "oracles", "lyapunov", "lowrank", "laziness", "kernel_theory", "linear_theory", "optimizers", "flossing"],
     ["ahead", "train"],
     ["store", "runs", "compute", "sweep", "lstm", "commands"],
 ]
