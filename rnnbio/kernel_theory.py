@@ -7,11 +7,11 @@ __all__ = ['TwoLayer', 'with_spectrum', 'aligned_layer', 'small_start', 'descend
            'break_even', 'anisotropic_teacher', 'power_law_inputs', 'rectified', 'rectified_kernel',
            'rectified_networks', 'learn_rectified']
 
-# %% ../nbs/lib/38_kernel_theory.ipynb #ba32985f
+# %% ../nbs/lib/38_kernel_theory.ipynb #988e31be
 from typing import NamedTuple
 import torch
 from torch import Tensor
-from .checks import count, real, shown
+from .checks import count, one_of, real, shown
 from .initializers import draw
 from .laziness import alignment
 from .seeds import distinct_seeds, generator
@@ -136,7 +136,7 @@ def anisotropic_teacher(
     beta, strong = (((w * v)[:, None] @ V)[:, 0] for v in (values, values * (torch.arange(d) < d // 2)))
     return tuple(b / b.norm(dim=-1, keepdim=True) for b in (beta, strong))
 
-# %% ../nbs/lib/38_kernel_theory.ipynb #360095c4
+# %% ../nbs/lib/38_kernel_theory.ipynb #6ee40129
 def power_law_inputs(
     shape:tuple,             # of one seed [..., d]
     seeds,
@@ -155,13 +155,16 @@ def rectified(
     return (X @ net.W_1.mT).relu() @ net.W_2.mT
 
 def rectified_kernel(
-    net:TwoLayer,
-    X:Tensor,            # probes [..., trial, input]
-) -> Tensor:             # [..., q, q], q = (trial, output)
-    "Its tangent kernel by the first layer (Eq. 9)."
-    G = (net.W_2[..., None, :, :] * (X @ net.W_1.mT > 0)[..., :, None, :]).flatten(-3, -2)
-    n_out = net.W_2.shape[-2]
-    return (G @ G.mT) * (X @ X.mT).repeat_interleave(n_out, -1).repeat_interleave(n_out, -2)
+    net:TwoLayer,             # W_2 [..., output, unit]
+    X:Tensor,                 # probes [..., trial, input]
+    by:str="first layer",     # or "both layers"
+) -> Tensor:                  # [..., q, q], q = (trial, output)
+    "Its tangent kernel (Eq. 9)."
+    one_of("by", by, ("first layer", "both layers"))
+    A, n_out = X @ net.W_1.mT, net.W_2.shape[-2]
+    G, each = (net.W_2[..., None, :, :] * (A > 0)[..., :, None, :]).flatten(-3, -2), lambda B: B.repeat_interleave(n_out, -1).repeat_interleave(n_out, -2)
+    K = (G @ G.mT) * each(X @ X.mT)
+    return K if by == "first layer" else K + each(A.relu() @ A.relu().mT) * torch.eye(n_out, dtype=K.dtype, device=K.device).repeat(X.shape[-2], X.shape[-2])
 
 def rectified_networks(
     shape:tuple,             # units, inputs, outputs
