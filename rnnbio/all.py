@@ -26,5 +26,6 @@ from rnnbio.seeds import *
 from rnnbio.store import *
 from rnnbio.sweep import *
 from rnnbio.tasks import *
+from rnnbio.teacher import *
 from rnnbio.train import *
 from rnnbio.trials import *

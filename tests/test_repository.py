@@ -91,7 +91,7 @@ def test_export_leaves_no_difference(tmp_path):
 FLOORS = [  # a module imports only from floors below its own, or from one that stands before it on its own
     ["checks", "seeds"],
     ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.gpu", "kernels.cpu", "report", "data", "connectome"],
-    ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment"],
+    ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment", "teacher"],
     ["rules", "oracles", "lyapunov", "lowrank", "laziness", "kernel_theory", "linear_theory", "optimizers", "flossing"],
     ["ahead", "train"],
     ["store", "runs", "compute", "sweep", "lstm", "commands"],
