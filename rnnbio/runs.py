@@ -36,7 +36,7 @@ MEASURES = {            # name: what can be measured along training, [run, ...];
     "leading_eigenvalues": lambda model, start, params, draw: torch.linalg.eigvals(params.W_h).real.sort(-1, descending=True)[0][..., :5],      # largest real parts of W_h's eigenvalues
     "weight_change":   lambda model, start, params, draw: weight_change(start, params),
     "representation_alignment": lambda model, start, params, draw: representation_alignment(model, start, params, draw(320).inputs),        # 320 and 32 probes: liu2024's code
-    "kernel_alignment": lambda model, start, params, draw: kernel_alignment(model, start, params, draw(32).inputs),
+    "kernel_alignment": lambda model, start, params, draw: kernel_alignment(model, start, params, (trials := draw(32)).inputs, steps=(trials.mask > 0).any(1).nonzero()[:, 0].tolist()),       # of outputs that count
     "kernel_task_alignment": lambda model, start, params, draw: kernel_task_alignment(tangent_kernel(model, params, draw(32).inputs, steps=[-1]), draw(32).targets[-1]),      # at the last step, as the next
     "kernel_rank":     lambda model, start, params, draw: kernel_rank(tangent_kernel(model, params, draw(32).inputs, steps=[-1])),
 }

@@ -158,7 +158,9 @@ GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5), dict(recurrent={"kind": "un
           dict(floss={"kind": "flossing", "steps": 2}), dict(measures="eprop_alignment", every=3), dict(measures=["weight_change", "representation_alignment", "kernel_alignment"], every=3),
           dict(task="flipflop", rule="bptt", activation="tanh", bias=False, alpha=.5, input={"kind": "directions"}, output={"kind": "directions"}), dict(task="mapping", rule="bptt", activation="linear", trained="W_h", optimizer="sgd"),
           *(dict(recurrent={"kind": kind} | more) for kind, more in (("low_rank", {"rank": 2}), ("soft_rank", {}), ("cell_types", {}), ("dale", {"density": .5}), ("chain_motif", {}))),
-          *(dict(recurrent={"kind": "connectome"} | more) for more in ({"source": "surrogate", "p0": 1., "negative": 0.}, {"source": "synapses.csv", "pre": "pre", "post": "post", "negative": 0.}))]      # with inhibition only one of these eight units would be active
+          *(dict(recurrent={"kind": "connectome"} | more) for more in ({"source": "surrogate", "p0": 1., "negative": 0.}, {"source": "synapses.csv", "pre": "pre", "post": "post", "negative": 0.})),      # with inhibition only one of these eight units would be active
+          dict(task="pattern"), dict(recurrent={"kind": "dale"}, keep_signs=True, optimizer={"kind": "clipped_sgd", "momentum": .9}, lr=.5), dict(recurrent={"kind": "sparse"}),
+          dict(task="context", task_options={"timing": "short", "dt": 50}, measures=["kernel_task_alignment", "kernel_rank"], every=3)]
 
 
 def test_golden_keys_and_numbers():
@@ -177,7 +179,7 @@ def golden_now():
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, RNNBIO_DATA=str(HERE / "fixtures")):
         for change in GOLDEN:
             runs = Sweep(**(base | change)).run(device="cpu", store=Store(folder), progress=False)
-            yield str(runs.key.values), [*runs.loss.values.tolist(), *(float(v) for name in np.atleast_1d(change.get("measures", [])) for v in runs[name].values)]
+            yield str(runs.key.values), [*runs.loss.values.tolist(), *(float(v) for name in np.atleast_1d(change.get("measures", [])) for v in runs[name].values.ravel())]
 
 
 def test_thousands_of_runs(tmp_path, monkeypatch, capsys):
