@@ -146,12 +146,17 @@ def kernel_alignment(
 def kernel_task_alignment(
     K:Tensor,           # [run, q, q], q = (trial, output), of one step
     targets:Tensor,     # label of each trial, or what its outputs should be [trial, n_out]
+    centred:bool=False, # K without what all trials share, which no centred target can fit (cortes2012)
 ) -> Tensor:            # [run]
     "How well the kernel fits the task; ValueError when K is not of these trials at one step."
     n_out, rest = divmod(K.shape[-1], len(targets))
     if rest or targets.ndim == 2 and targets.shape[1] != n_out: raise ValueError(f"targets must be of each trial at one step: K has {K.shape[-1]} rows, targets have shape {list(targets.shape)}")
     y = (targets if targets.ndim == 2 else torch.nn.functional.one_hot(targets, n_out)).to(K.dtype)
     y = (y - y.mean(0)).flatten()
+    if centred:
+        K = K.unflatten(2, (-1, n_out)).unflatten(1, (-1, n_out))             # [run, trial, output, trial, output]
+        K = K - K.mean(1, keepdim=True)
+        K = (K - K.mean(3, keepdim=True)).flatten(3).flatten(1, 2)
     return (y @ K @ y) / (K.square().sum((1, 2)).sqrt() * (y @ y))
 
 def kernel_rank(

@@ -29,7 +29,7 @@ OPTIONS = {"floss": 1, "measures": 1, "trained": 1, "keep_signs": 1}      # vers
 INITIALIZERS = {kind.__name__: kind for kind in (gaussian, uniform, directions, low_rank, soft_rank, cell_types, dale, chain_motif, sparse, connectome)}
 SPECS = INITIALIZERS | OPTIMIZERS | {"flossing": flossing}      # by the name they have as data
 
-MEASURES = {            # name: what can be measured along training, [run, ...]; `draw` gives a batch, one for all runs, of a seed that never trains
+MEASURES = {            # name: what can be measured along training, [run, ...]; `draw` gives a batch, one for all runs, that never trains
     "eprop_alignment": lambda model, start, params, draw: gradient_alignment(model, params, draw(64), "eprop"),
     "gradient_norm":   lambda model, start, params, draw: gradient(model, params, draw())[1].W_h.norm(dim=(1, 2)),       # Frobenius, of BPTT's
     "change_spectrum": lambda model, start, params, draw: change_spectrum(start, params, 5),                           # leading singular values of what W_h has changed by
@@ -40,11 +40,10 @@ MEASURES = {            # name: what can be measured along training, [run, ...];
     "kernel_task_alignment": lambda model, start, params, draw: kernel_task_alignment(tangent_kernel(model, params, draw(32).inputs, steps=[-1]), draw(32).targets[-1]),      # at the last step, as the next
     "kernel_rank":     lambda model, start, params, draw: kernel_rank(tangent_kernel(model, params, draw(32).inputs, steps=[-1])),
 }
-MEASURE_SEED = 2**31
 
 def measure_of(name:str, run, task, start):
     "What `train` calls: function(model, params) -> [run, ...]."
-    draw = lambda n_trials=run.n_trials: task.sample(n_trials, MEASURE_SEED).to(start.dtype, start.device)
+    draw = lambda n_trials=run.n_trials: task.probe(n_trials).to(start.dtype, start.device)
     return lambda model, params: MEASURES[name](model, start, params, draw)
 
 def spec_data(spec) -> dict:

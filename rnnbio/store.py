@@ -61,7 +61,7 @@ def _source_hash() -> str:
     for path in sorted(folder / f"{name}.py" for name in NUMBERS): digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
-NUMBERS = ("seeds", "trials", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "initializers", "connectome", "models", "rules", "lyapunov", "lowrank", "laziness", "flossing", "optimizers", "kernels/batched", "kernels/gpu", "kernels/cpu", "ahead", "train", "runs")    # modules that make numbers
+NUMBERS = ("seeds", "trials", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "digits", "initializers", "connectome", "models", "rules", "lyapunov", "lowrank", "laziness", "flossing", "optimizers", "kernels/batched", "kernels/gpu", "kernels/cpu", "ahead", "train", "runs")    # modules that make numbers
 SOURCE = _source_hash()      # of their code as it was imported: recorded beside each result, not part of its key
 
 # %% ../nbs/lib/50_store.ipynb #6a2d2f8a

@@ -91,7 +91,7 @@ def test_export_leaves_no_difference(tmp_path):
 FLOORS = [  # a module imports only from floors below its own, or from one that stands before it on its own
     ["checks", "seeds"],
     ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.gpu", "kernels.cpu", "report", "data", "connectome"],
-    ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment", "teacher"],
+    ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment", "digits", "teacher"],
     ["rules", "oracles", "lyapunov", "lowrank", "laziness", "kernel_theory", "linear_theory", "optimizers", "flossing"],
     ["ahead", "train"],
     ["store", "runs", "compute", "sweep", "lstm", "commands"],
@@ -113,7 +113,7 @@ def test_layers():
 
 
 def test_import_is_light():
-    heavy = ["neurogym", "gymnasium", "nbdev", "papermill", "IPython", "triton", "dask", "scipy.stats"]
+    heavy = ["neurogym", "gymnasium", "nbdev", "papermill", "IPython", "triton", "dask", "scipy.stats", "sklearn", "pooch"]
     code = f"import sys, rnnbio; assert 'torch' not in sys.modules; from rnnbio.all import *; found = set({heavy}) & set(sys.modules); assert not found, found"
     subprocess.run([sys.executable, "-c", code], check=True)
 
