@@ -234,7 +234,7 @@ def plot_conditions(
         for (quantity, panels), line in zip(rows.items(), axes):
             for ax, (column, values) in zip(line, panels.items()): plot_paired(ax, values, colors, learned.get(column), levels.get((quantity, column), {}), ax is line[0])
             line[0].set_ylabel(quantity)
-            if quantity in log: line[0].set_yscale("log")
+            if quantity in log: log_ticks(line[0])
         for ax, column in zip(axes[0], columns): ax.set_title(column)
         for ax in axes[-1]: name_conditions(ax, conditions); ax.set_xlabel(xlabel)
         figure.suptitle(title)
