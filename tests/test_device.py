@@ -37,7 +37,7 @@ def test_a_step_neither_waits_nor_copies(rule, name, optimizer):
         trials = batch.map(lambda t: torch.empty((2, *t.shape), dtype=t.dtype, device="meta"))
         trained = _trained(None, params)
         state, which = _start(params, 4, trained), torch.empty(3, dtype=torch.long, device="meta")
-        update = partial(_update, state, model, training._shaped(state, params), which, rule, training.get_optimizer(optimizer), there(3))
+        update = partial(_update, state, model, training._shaped(state, params), which, rule, training.get_optimizer(optimizer), there(3), None)
         update(trials, 1)                                    # what is kept between steps is sent now
         asked.crossed.clear()
         found = update(trials, torch.empty((), dtype=torch.float64, device="meta"))
