@@ -29,10 +29,11 @@ STRUCTURE_COLORS = {"null": "0.35", "cell types": "#882255", "connectome": "#44A
 def log_ticks(
     ax,
 ) -> None:
-    "A logarithmic y axis with plain numbers at 1, 2 and 5."
+    "A logarithmic y axis with plain numbers: at 1, 2 and 5, or only at 1 where it spans more than two decades."
     ax.set_yscale("log")
     if not any((np.asarray(line.get_ydata(), float) > 0).any() for line in ax.lines): ax.set_ylim(1, 10)      # nothing was drawn: no network converged, say
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5))); ax.yaxis.set_major_formatter("{x:g}"); ax.yaxis.set_minor_formatter("")
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1,) if high / low > 100 else (1, 2, 5))); ax.yaxis.set_major_formatter("{x:g}"); ax.yaxis.set_minor_formatter("")
 
 def shade(
     color,           # matplotlib colour
