@@ -66,4 +66,8 @@ class Taught(Task):
 
     def sample(self, n_trials:int, seed:int, step:int=0) -> Trials: return self.answers(self.task.sample(n_trials, seed, step), seed)
 
+    def probe(self, n_trials:int) -> Trials:
+        "The task's own probes, with the task's own labels: `answers` gives those of a seed's teacher."
+        return self.task.probe(n_trials)
+
     def references(self): return self.task.references()
