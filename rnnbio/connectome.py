@@ -116,6 +116,7 @@ class connectome(structured):
         if self.source in published and self.checksum not in ("", published[self.source]): raise ValueError(f"source {self.source} has checksum {published[self.source] or 'none'}, got {shown(self.checksum)}")
         if self.checksum and not re.fullmatch("[a-z0-9]+:[0-9a-f]+", self.checksum): raise ValueError(f"checksum must be kind:digits, as in sha256:04d7..., got {shown(self.checksum)}")
         object.__setattr__(self, "checksum", published[self.source] if self.source in published else self.checksum or self._found())
+        for name in ("among", "pre", "post", "weight") if self.source == "surrogate" else ("p0",): object.__setattr__(self, name, getattr(type(self), name))
 
     def _file(self) -> Path: return data_root() / self.source       # an absolute path stays as it is
 

@@ -188,11 +188,12 @@ def learn_rectified(
     steps:int=3000,
     every:int=100,            # steps that a stored loss is the mean of
 ) -> tuple[TwoLayer, Tensor]:     # the end; losses [seed, condition, steps / every], of silence 1
-    "Stochastic gradient descent with momentum on the mean square error, both layers."
+    "Stochastic gradient descent with momentum on the mean square error, both layers; ValueError when steps are no multiple of every."
+    if count("steps", steps) % count("every", every): raise ValueError(f"steps must be a multiple of every={every}, got {steps}")
     net, d = TwoLayer(*(w.clone().requires_grad_() for w in start)), start.W_1.shape[-1]
     size = rectified(teacher, power_law_inputs((4000, d), seeds, power, "scale")).square().mean((1, 2), keepdim=True).sqrt()
     optimizer, losses = torch.optim.SGD(net, lr, momentum), []
-    for block in range(count("steps", steps) // count("every", every)):
+    for block in range(steps // every):
         X, sums = power_law_inputs((every, batch, d), seeds, power, f"batches {block}"), 0
         for x in X.unbind(1):
             loss = (rectified(net, x[:, None]) - (rectified(teacher, x) / size)[:, None]).square().mean((2, 3))

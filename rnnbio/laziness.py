@@ -17,14 +17,19 @@ from .models import LeakyRNN, Params, check_inputs
 from .plots import moving_average
 
 # %% ../nbs/lib/37_laziness.ipynb #318167f3
+def _weights(of, valid) -> tuple:
+    names = (of,) if isinstance(of, str) else tuple(of)
+    if not names: raise ValueError(f"of must name some of {', '.join(valid)}, got none")
+    return tuple(one_of("of", name, valid) for name in names)
+
 def weight_change(
     before:Params,
-    after:Params,                 # the same networks, trained
-    of:tuple=("W_h",),            # whose change: names of `Params`; liu2024's code: W_h
-) -> Tensor:                      # [run]
-    "Frobenius norm of the change."
+    after:Params,                    # the same networks, trained
+    of:str|tuple=("W_h",),           # whose change: names of `Params`; liu2024's code: W_h
+) -> Tensor:                         # [run]
+    "Frobenius norm of the change; ValueError for weights there are none of."
     old, new = before.tensors(), after.tensors()
-    return sum((new[one_of("of", name, old)] - old[name]).flatten(1).square().sum(1) for name in of).sqrt()
+    return sum((new[name] - old[name]).flatten(1).square().sum(1) for name in _weights(of, old)).sqrt()
 
 # %% ../nbs/lib/37_laziness.ipynb #1ee49771
 def _rates(model, params, inputs, step) -> Tensor:
@@ -74,15 +79,15 @@ def tangent_kernel(
     model:LeakyRNN,
     params:Params,
     inputs:Tensor,             # probes [time, trial, n_in]; liu2024's code: 32
-    of:tuple=("W_h",),         # by which weights: names of `Params`; liu2024's code: W_h
+    of:str|tuple=("W_h",),     # by which weights: names of `Params`; liu2024's code: W_h
     steps:list|None=None,      # of which outputs; None: all (liu2024's code)
 ) -> Tensor:                   # [run, q, q], q = (step, trial, output), steps ascending
     "The tangent kernel of each network at the probes (Eqs. 2, 3), one network after the other; ValueError for names or steps it lacks."
     check_inputs(model, params, inputs)
     if inputs.ndim != 3: raise ValueError(f"inputs must be [time, trial, n_in], the same for all runs, got shape {list(inputs.shape)}")
-    for name in of: one_of("of", name, [name for name in params.tensors() if name != "h0"])
-    T, at = len(inputs), list(range(len(inputs)) if steps is None else steps)
-    if not at or not all(-T <= t < T for t in at): raise ValueError(f"steps must name some of {T} steps, from {-T} to {T - 1}, got {at}")
+    of = _weights(of, [name for name in params.tensors() if name != "h0"])
+    T, at = len(inputs), list(range(len(inputs))) if steps is None else steps
+    if not isinstance(at, list) or not at or not all(isinstance(t, int) and -T <= t < T for t in at): raise ValueError(f"steps must be a list of some of {T} steps, from {-T} to {T - 1}, got {at}")
     at = sorted({t % T for t in at})                           # counted from the end where negative
     with torch.no_grad(): return torch.stack([_kernel(model, params[k], inputs, of, at) for k in range(len(params))])
 
@@ -137,7 +142,7 @@ def kernel_alignment(
     before:Params,
     after:Params,              # the same networks, trained
     inputs:Tensor,             # probes, as for `tangent_kernel`
-    of:tuple=("W_h",),
+    of:str|tuple=("W_h",),
     steps:list|None=None,      # of which outputs; None: all
 ) -> Tensor:                   # [run]
     "How much the tangent kernel has kept its direction (liu2024 section 2)."
@@ -171,12 +176,11 @@ def kernel_rank(
 def outcomes(
     runs,                     # a sweep's data set with kernel_alignment, representation_alignment and weight_change
     level:float,              # a loss: below 0.9 of it, a network has learned
-    axis:str="recurrent",     # of the conditions
-):                            # data set of KA, RA, dW, loss, learned, each [seed, axis]
+):                            # data set of KA, RA, dW, loss, learned, each [seed, recurrent]
     "What learning did to each network of a sweep."
     loss = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
     found = runs[["kernel_alignment", "representation_alignment", "weight_change"]].isel(at=-1, drop=True).rename(kernel_alignment="KA", representation_alignment="RA", weight_change="dW")
-    return found.assign(loss=loss, learned=(loss < .9 * level) & found.KA.notnull() & found.RA.notnull()).transpose("seed", axis)
+    return found.assign(loss=loss, learned=(loss < .9 * level) & found.KA.notnull() & found.RA.notnull()).transpose("seed", "recurrent")
 
 # %% ../nbs/lib/37_laziness.ipynb #e4b8c22b
 def at_loss(
@@ -188,6 +192,7 @@ def at_loss(
 ) -> np.ndarray:         # [...], NaN where the level is never reached at a measurement, or was so from the start
     "A measure at the moment when the loss reaches a level."
     values, at = np.asarray(values, float), np.asarray(at)
+    if at[-1] > np.shape(loss)[-1]: raise ValueError(f"at must end with the {np.shape(loss)[-1]} losses, got {at[-1]}")
     smooth = moving_average(loss, window)
     then = np.where(at > 0, smooth[..., np.maximum(at, 1) - 1], np.asarray(loss)[..., :1])            # [..., at]
     below = then <= level

@@ -15,7 +15,7 @@ from .checks import count, known_options, one_of, plain, real, shown
 from .connectome import connectome
 from .flossing import flossing
 from .initializers import cell_types, chain_motif, dale, directions, gaussian, low_rank, soft_rank, sparse, uniform
-from .laziness import kernel_alignment, kernel_rank, kernel_task_alignment, representation_alignment, tangent_kernel, weight_change
+from .laziness import kernel_alignment, kernel_rank, kernel_task_alignment, representation_alignment, sign_similarity, tangent_kernel, weight_change
 from .lowrank import change_spectrum
 from .models import LeakyRNN
 from .rules import Rule, get_rule, gradient, gradient_alignment
@@ -35,7 +35,10 @@ MEASURES = {            # name: what can be measured along training, [run, ...];
     "change_spectrum": lambda model, start, params, draw: change_spectrum(start, params, 5),                           # leading singular values of what W_h has changed by
     "leading_eigenvalues": lambda model, start, params, draw: torch.linalg.eigvals(params.W_h).real.sort(-1, descending=True)[0][..., :5],      # largest real parts of W_h's eigenvalues
     "weight_change":   lambda model, start, params, draw: weight_change(start, params),
+    "weight_change_by_block": lambda model, start, params, draw: torch.stack([weight_change(start, params, name) for name in ("W_h", "W_x", "w")], 1),
     "representation_alignment": lambda model, start, params, draw: representation_alignment(model, start, params, draw(320).inputs),        # 320 and 32 probes: liu2024's code
+    "cka":             lambda model, start, params, draw: representation_alignment(model, start, params, draw(320).inputs, centred=True),
+    "sign_similarity": lambda model, start, params, draw: sign_similarity(model, start, params, draw(320).inputs),
     "kernel_alignment": lambda model, start, params, draw: kernel_alignment(model, start, params, (trials := draw(32)).inputs, steps=(trials.mask > 0).any(1).nonzero()[:, 0].tolist()),       # of outputs that count
     "kernel_task_alignment": lambda model, start, params, draw: kernel_task_alignment(tangent_kernel(model, params, draw(32).inputs, steps=[-1]), draw(32).targets[-1]),      # at the last step, as the next
     "kernel_rank":     lambda model, start, params, draw: kernel_rank(tangent_kernel(model, params, draw(32).inputs, steps=[-1])),

@@ -16,12 +16,16 @@ from .tasks import Task
 from .trials import Trials
 
 # %% ../nbs/lib/28_teacher.ipynb #bae937c1
+def _square(name, W) -> None:
+    if W.ndim != 3 or W.shape[1] != W.shape[2]: raise ValueError(f"{name} must be [run, n, n], got shape {list(W.shape)}")
+
 def conditioned(
     W:Tensor,          # a teacher's W_h [run, n, n]
     kappa:float,       # condition number: singular values of the top half over those of the rest
     gain:float=1.25,   # of the null matrix whose expected norm it gets (liu2024)
 ) -> Tensor:           # F, the same shape
-    "A teacher's directions with weights of two sizes (Eq. 1)."
+    "A teacher's directions with weights of two sizes (Eq. 1); ValueError when W is not square."
+    _square("W", W)
     U, S, V = torch.linalg.svd(W)
     n = S.shape[-1]
     sizes = torch.ones(n, dtype=W.dtype, device=W.device); sizes[:n // 2] = real("kappa", kappa, 1)
@@ -34,7 +38,8 @@ class task_aligned:
     rank:int|None = None  # directions kept; None: all
 
     def __post_init__(self):
-        if self.F.ndim != 3 or self.F.shape[1] != self.F.shape[2]: raise ValueError(f"F must be [run, n, n], got shape {list(self.F.shape)}")
+        _square("F", self.F)
+        if not (self.F.isfinite().all() and (self.F != 0).any(2).any(1).all()): raise ValueError("F must have finite weights that are not all 0, for every run")
         if self.rank is not None and count("rank", self.rank) > self.F.shape[-1]: raise ValueError(f"rank must be at most the {self.F.shape[-1]} units, got {self.rank}")
 
     def __call__(self, n:int, seeds) -> Tensor:

@@ -160,7 +160,7 @@ GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5), dict(recurrent={"kind": "un
           *(dict(recurrent={"kind": kind} | more) for kind, more in (("low_rank", {"rank": 2}), ("soft_rank", {}), ("cell_types", {}), ("dale", {"density": .5}), ("chain_motif", {}))),
           *(dict(recurrent={"kind": "connectome"} | more) for more in ({"source": "surrogate", "p0": 1., "negative": 0.}, {"source": "synapses.csv", "pre": "pre", "post": "post", "negative": 0.})),      # with inhibition only one of these eight units would be active
           dict(task="pattern"), dict(recurrent={"kind": "dale"}, keep_signs=True, optimizer={"kind": "clipped_sgd", "momentum": .9}, lr=.5), dict(recurrent={"kind": "sparse"}),
-          dict(task="context", task_options={"timing": "short", "dt": 50}, measures=["kernel_task_alignment", "kernel_rank"], every=3)]
+          dict(task="context", task_options={"timing": "short", "dt": 50}, measures=["kernel_task_alignment", "kernel_rank"], every=3), dict(measures=["weight_change_by_block", "cka", "sign_similarity"], every=3)]
 
 
 def test_golden_keys_and_numbers():
