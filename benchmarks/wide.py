@@ -90,7 +90,7 @@ def main():
              f"| tangent kernel, s | {loop_s:.2f} | {vmap_s:.2f} | **{kernel_s:.3f}** | {loop_s / kernel_s:.0f} | {vmap_s / kernel_s:.0f} |"]
     print("\n".join(lines))
     described = ["    " + l.strip() if l.startswith("    ") else l for l in __doc__.splitlines()[4:]]
-    Path(__file__).with_name("wide.md").write_text("\n".join(["# Wide networks on the CPU", "", f"{machine()}.", *described, "", *lines, ""]))
+    Path(__file__).with_name("wide.md").write_text("\n".join(["# Wide networks on the CPU", "", f"{machine()}.", "", *described, "", *lines, ""]))
 
 
 if __name__ == "__main__":
