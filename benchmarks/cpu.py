@@ -107,10 +107,8 @@ def jax_ensemble(n, networks, activation, rule, task=TASK):
     return best(step, networks)
 
 
-def ours(n, networks, activation, rule):
-    """Steps of `train` itself, one seed for all, as for the others; the time between two updates."""
-    model, params = start(n, networks, activation)
-    params = Params(**params.tensors(), seeds=[0] * networks)
+def between_updates(model, params, task, *how, **more):
+    """Steps of `train` itself: the time between two updates, milliseconds per network."""
     stamps = []
 
     class Enough(Exception):
@@ -121,10 +119,16 @@ def ours(n, networks, activation, rule):
         if len(stamps) > 4 and stamps[-1] - stamps[0] > SECONDS:
             raise Enough
     try:
-        train(model, params, TASK, rule, steps=100000, progress=False, watch=watch)
+        train(model, params, task, *how, steps=100000, progress=False, watch=watch, **more)
     except Enough:
         pass
-    return np.diff(stamps)[1:].min() / networks * 1e3
+    return np.diff(stamps)[1:].min() / len(params) * 1e3
+
+
+def ours(n, networks, activation, rule):
+    """One seed for all, as for the others."""
+    model, params = start(n, networks, activation)
+    return between_updates(model, Params(**params.tensors(), seeds=[0] * networks), TASK, rule)
 
 
 @nb.njit(parallel=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch.testing import assert_close
 
-from cpu import best, machine
+from cpu import best, between_updates, machine
 from rnnbio.all import *
 
 TASK, N, NETWORKS, TRIALS, LR = get_task("2af", timing="short"), 300, 10, 32, .003
@@ -44,25 +44,6 @@ def plain(params, steps=None):
     return leaves["W_h"].detach()
 
 
-def ours(params):
-    """Steps of `train` itself; the time between two updates."""
-    stamps = []
-
-    class Enough(Exception):
-        pass
-
-    def watch(state):
-        stamps.append(time.perf_counter())
-        if len(stamps) > 4 and stamps[-1] - stamps[0] > 5:
-            raise Enough
-    try:
-        train(MODEL, params, TASK, "bptt", LR, 100000, TRIALS, sgd(.9), progress=False, watch=watch)
-    except Enough:
-        pass
-    between = [b - a for a, b in zip(stamps[1:], stamps[2:])]
-    return min(between) / len(params) * 1e3
-
-
 def jacobian_kernel(params, inputs, vectorised):
     """The kernel of one network from its Jacobian."""
     leaf = Params(**{name: t.clone().requires_grad_() for name, t in params.tensors().items()})
@@ -79,7 +60,7 @@ def main():
     params = Params(**params.tensors(), seeds=[0] * NETWORKS)                 # the same trials for all, as for the others
     fit = train(MODEL, params, TASK, "bptt", LR, 20, TRIALS, sgd(.9), progress=False)
     assert_close(plain(params, 20), fit.params.W_h, rtol=1e-3, atol=1e-5)     # the same steps
-    loop, ensemble, step = plain(params[0]), plain(params), ours(params)
+    loop, ensemble, step = plain(params[0]), plain(params), between_updates(MODEL, params, TASK, "bptt", LR, n_trials=TRIALS, optimizer=sgd(.9))
     inputs = TASK.probe(32).inputs
     begin = time.perf_counter(); by_loop = jacobian_kernel(params[0], inputs, False); loop_s = time.perf_counter() - begin
     vmap_s = best(lambda k: jacobian_kernel(params[0], inputs, True), 1) / 1e3
