@@ -16,6 +16,7 @@ from rnnbio.laziness import *
 from rnnbio.linear_theory import *
 from rnnbio.lowrank import *
 from rnnbio.lyapunov import *
+from rnnbio.machine import project_root
 from rnnbio.models import *
 from rnnbio.optimizers import *
 from rnnbio.plots import *

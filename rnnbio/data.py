@@ -9,7 +9,7 @@ __all__ = ['File', 'data_root', 'fetch']
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from .report import project_root
+from .machine import project_root, switch, user_path
 
 # %% ../nbs/lib/02_data.ipynb #bc75fc1c
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class File:
 
 def data_root() -> Path:
     "Where data sets live: RNNBIO_DATA, or data/ at the root of the project."
-    return Path(os.environ.get("RNNBIO_DATA") or project_root() / "data")
+    return user_path("RNNBIO_DATA", os.environ.get("RNNBIO_DATA") or project_root() / "data")
 
 # %% ../nbs/lib/02_data.ipynb #5669e541
 def fetch(
@@ -45,7 +45,7 @@ def _check(path:Path, file:File) -> None:
 
 def _download(path:Path, file:File) -> None:
     import pooch                                  # here: half of it is `requests`, which only a download needs
-    if os.environ.get("RNNBIO_QUIET"): pooch.get_logger().setLevel("WARNING")
+    if switch("RNNBIO_QUIET"): pooch.get_logger().setLevel("WARNING")
     failed = []
     for url in file.urls:
         try:

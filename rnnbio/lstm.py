@@ -20,13 +20,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 from tqdm.auto import tqdm
 from .checks import count, one_of, real
-from .compute import _checkpoint_s
+from .compute import checkpoint_s
+from .machine import quiet
 from .plots import STYLE
 from .report import device_name, pick_device
 from .seeds import generator
 from .sentiment import PAD, Corpus, Split
 from .store import Store, batched, key_of, load_checkpoints, save_checkpoint
-from .train import _quiet
 
 # %% ../nbs/lib/54_lstm.ipynb #72b546f2
 class SentimentLSTM(nn.Module):
@@ -170,8 +170,8 @@ def _train(model, corpus, config, key, store, progress) -> None:
     optimizer, curves, begin, spent = torch.optim.Adam(model.parameters(), config["lr"]), np.full((len(CURVES), config["epochs"]), np.nan), 0, 0.
     for path, about, tensors in load_checkpoints(store):
         if about["keys"] == [key]: begin, spent = _resume(model, optimizer, curves, about, tensors)
-    every, clock, saved, diverged, resumed_at = _checkpoint_s(), time.monotonic() - spent, time.monotonic(), -1, begin
-    for epoch in tqdm(range(begin, config["epochs"]), desc=f"LSTM, seed {config['seed']}", unit="epoch", disable=_quiet(progress)):
+    every, clock, saved, diverged, resumed_at = checkpoint_s(), time.monotonic() - spent, time.monotonic(), -1, begin
+    for epoch in tqdm(range(begin, config["epochs"]), desc=f"LSTM, seed {config['seed']}", unit="epoch", disable=quiet(progress)):
         before = model.weights()
         curves[:2, epoch] = train_epoch(model, optimizer, corpus.train, config["seed"], epoch, config["batch"])
         if not np.isfinite(curves[0, epoch]) or not all(p.isfinite().all() for p in model.parameters()):

@@ -27,7 +27,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors, save as tensor_bytes
 from torch import Tensor
 from .checks import parse_json, plain, shown
-from .report import project_root, versions
+from .machine import project_root, switch, user_path
+from .report import versions
 
 # %% ../nbs/lib/50_store.ipynb #65521118
 MANIFEST_HOLDS = {"format": int, "key": str, "config": dict, "facts": dict}
@@ -36,7 +37,7 @@ TENSORS, MANIFEST = "run.safetensors", "manifest.json"
 
 def results_root() -> Path:
     "Where results live: RNNBIO_RESULTS, or results/ at the root of the project; in a notebook's own test a folder that goes with it."
-    return Path(os.environ.get("RNNBIO_RESULTS") or (_test_folder() if os.environ.get("IN_TEST") else project_root() / "results"))
+    return user_path("RNNBIO_RESULTS", os.environ.get("RNNBIO_RESULTS") or (_test_folder() if switch("IN_TEST") else project_root() / "results"))
 
 @cache
 def _test_folder() -> Path:

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 from .ahead import batches, captured, shared_batch
 from .checks import count, one_of, real, shown
 from .flossing import floss as floss_all, flossing
+from .machine import quiet
 from .models import LeakyRNN, Network, Params, check_inputs, check_params
 from .optimizers import OPTIMIZERS, get_optimizer
 from .rules import Rule, get_rule, learning_signal
@@ -185,7 +186,7 @@ def train(
     state = _start(params, steps, trained) if resume is None else _resumed(resume, params, steps, trained, every)
     params, ahead = _shaped(state, params), range(state.step, steps)                # a view: it follows the state
     update = partial(_update, state, model, params, shared_batch(params.seeds, params.device), rule, optimizer, rates, signs)
-    with tqdm(ahead, desc=f"{rule.name}, {len(params)} runs", leave=False, disable=_quiet(progress)) as bar:
+    with tqdm(ahead, desc=f"{rule.name}, {len(params)} runs", leave=False, disable=quiet(progress)) as bar:
         for step, trials in zip(bar, batches(task, n_trials, params.seeds, ahead, model.n_out, params.dtype, params.device)):
             if floss and (step == 0 or floss.every and step % floss.every == 0): _floss(state, model, params, task, floss)
             if every and step % every == 0: state.measured[step] = _measure(measure, model, params)
@@ -223,11 +224,6 @@ def _signs(params, trained) -> Tensor:
     excites, inhibits = (params.W_h > 0).any(1), (params.W_h < 0).any(1)
     if (both := excites & inhibits).any(): raise ValueError("keep_signs needs units that only excite or only inhibit, as from dale(); unit {1} of run {0} does both".format(*both.nonzero()[0].tolist()))
     return (excites.to(params.dtype) - inhibits.to(params.dtype))[:, None].expand_as(params.W_h).flatten(1)
-
-def _quiet(progress) -> bool|None:
-    "No bar when not wanted or RNNBIO_QUIET is set; always one in Jupyter; elsewhere (None) tqdm shows it in a terminal and not in a log."
-    if not progress or os.environ.get("RNNBIO_QUIET"): return True
-    return False if "ipykernel" in sys.modules else None
 
 def _trained(names, params:Params) -> tuple:
     "The names of what learns, in the order of `Params`."

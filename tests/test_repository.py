@@ -89,7 +89,7 @@ def test_export_leaves_no_difference(tmp_path):
 
 
 FLOORS = [  # a module imports only from floors below its own, or from one that stands before it on its own
-    ["checks", "seeds"],
+    ["checks", "seeds", "machine"],
     ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.gpu", "kernels.cpu", "report", "data", "connectome"],
     ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment", "digits", "teacher"],
     ["rules", "oracles", "lyapunov", "lowrank", "laziness", "kernel_theory", "linear_theory", "optimizers", "flossing"],
