@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LARGEST', 'DEEPEST', 'shown', 'one_of', 'known_options', 'count', 'real', 'flag', 'text', 'plain', 'parse_json',
-           'tensor', 'numbers', 'checked']
+           'tensor', 'numbers', 'place', 'places', 'checked']
 
 # %% ../nbs/lib/00_checks.ipynb #c6a3f23e
 import difflib
@@ -186,6 +186,42 @@ def numbers(
     if ndim is not None and found.ndim != ndim: raise ValueError(f"{what} must have {ndim} {'axis' if ndim == 1 else 'axes'}, got shape {list(found.shape)}")
     if finite and not np.isfinite(found).all(): raise ValueError(f"{what} must be finite, got {found[~np.isfinite(found)][0]}")
     return found.astype(float)
+
+# %% ../nbs/lib/00_checks.ipynb #9f76b361
+def place(
+    what:str,      # the argument's name
+    value,         # a whole number of any library; negative: from the end
+    n:int,         # how many there are
+) -> int:          # 0 to n - 1
+    "One place among `n`."
+    try: number = count(what, value, -LARGEST)
+    except ValueError: number = n
+    if not -n <= number < n: raise ValueError(f"{what} must be a whole number from {-n} to {n - 1}, got {shown(value)}")
+    return number % n
+
+def places(
+    what:str,      # the argument's name
+    value,         # a place, several, a slice, or a mask with True or False for each; list or array of any library
+    n:int,         # how many there are
+) -> list[int]:    # at least one
+    "Some of the places among `n`, in the order given."
+    if isinstance(value, slice):
+        try: chosen = list(range(n))[value]
+        except TypeError: raise ValueError(f"{what} must be a slice of whole numbers, got {value}") from None
+    else: chosen = _chosen(what, value, n)
+    if not chosen: raise ValueError(f"{what} must choose at least one of {n}, got {shown(value)}")
+    return chosen
+
+def _chosen(what, value, n) -> list[int]:
+    if _scalar(value) and not isinstance(value, (dict, set)): return [place(what, value, n)]
+    try: found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
+    except (TypeError, ValueError): found = np.array(None)
+    mixed = isinstance(value, (list, tuple)) and found.dtype != bool and any(isinstance(v, (bool, np.bool_)) for v in value)
+    if found.ndim != 1 or mixed or isinstance(value, (str, bytes)) or found.size and found.dtype.kind not in "biuO":
+        raise ValueError(f"{what} must be whole numbers, a slice or a mask over {n}, got {shown(value)}")
+    if found.dtype != bool: return [place(what, v, n) for v in found]
+    if len(found) != n: raise ValueError(f"{what} must have one True or False for each of {n}, got {len(found)}")
+    return np.flatnonzero(found).tolist()
 
 # %% ../nbs/lib/00_checks.ipynb #69a4865c
 def checked(
