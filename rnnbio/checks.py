@@ -58,9 +58,11 @@ def known_options(
 LARGEST = 2**63      # numbers stay below: what numpy and safetensors hold
 
 def _scalar(value) -> bool:
-    "Is this one number, of Python or of an array library?"
+    "Could this be one number, of Python or of an array library?"
     kind = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
-    return kind != "bool" and not isinstance(value, (str, bytes, bytearray)) and np.ndim(value) == 0 if not isinstance(value, Tensor) else kind != "bool" and value.ndim == 0
+    return kind != "bool" and not isinstance(value, (str, bytes, bytearray)) and not getattr(value, "ndim", 0)
+
+def _item(value): return value.item() if hasattr(value, "ndim") else value
 
 def count(
     what:str,      # the argument's name
@@ -68,7 +70,7 @@ def count(
     least:int=1,   # smallest sensible value
 ) -> int:
     "`value` as a whole number of at least `least`, below 2^63."
-    try: number = operator.index(value) if _scalar(value) else None
+    try: number = operator.index(_item(value)) if _scalar(value) else None
     except TypeError: number = None
     if number is None or number < least:
         raise ValueError(f"{what} must be a whole number" + (f" of at least {least}" if least > -LARGEST else "") + f", got {shown(value)}")
@@ -83,7 +85,7 @@ def real(
     why:str="",                # a hint for the reader of the error
 ) -> float:
     "`value` as a finite float with least <= value < below."
-    try: number = float(value) if _scalar(value) else math.nan
+    try: number = float(_item(value)) if _scalar(value) else math.nan
     except (TypeError, ValueError, OverflowError): number = math.nan
     if not (math.isfinite(number) and least <= number < below):
         span = "a finite number" if (least, below) == (-math.inf, math.inf) else f"in [{least:g}, {below:g})"
@@ -254,6 +256,8 @@ def _check_of(annotation, default):
     if len(kinds) == 1 and kinds[0] in _NUMBERS: return _NUMBERS[kinds[0]]
     return functools.partial(_any_of, kinds)
 
+def _several(value) -> bool: return np.iterable(value) and np.ndim(value) > 0 and not isinstance(value, (str, bytes, dict, set))
+
 def _any_of(kinds, what, value):
     "`value` as the first of the kinds that it is."
     for kind in kinds:
@@ -261,7 +265,7 @@ def _any_of(kinds, what, value):
             try: return _NUMBERS[kind](what, value)
             except ValueError: continue
         if kind is np.ndarray and not isinstance(value, np.ndarray): return numbers(what, value)
-        if isinstance(value, (list, tuple) if kind in (list, tuple) else kind): return value
+        if isinstance(value, kind) or kind in (list, tuple) and _several(value): return value
     if len(kinds) == 2 and type(None) in kinds and (kind := next(k for k in kinds if k is not type(None))) in _NUMBERS: return _NUMBERS[kind](what, value)      # its own words
-    words = [{type(None): "None", int: "a whole number", float: "a finite number", bool: "True or False", str: "text", Tensor: "a tensor", dict: "a dictionary", list: "a list", tuple: "a tuple"}.get(kind, kind.__name__) for kind in kinds]
+    words = [{type(None): "None", int: "a whole number", float: "a finite number", bool: "True or False", str: "text", Tensor: "a tensor", dict: "a dictionary", list: "several values", tuple: "several values"}.get(kind, kind.__name__) for kind in kinds]
     raise TypeError(f"{what} must be {' or '.join(words)}, got {shown(value)}")

@@ -14,29 +14,29 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from .checks import count, known_options, one_of, real, shown
+from .checks import checked, count, known_options, one_of, real, shown
 from .initializers import draw
 from .kernels import batched, cpu
 from .models import LeakyRNN, Params, check_inputs, check_params, start_state
 from .trials import Trials, check_targets
 
 # %% ../nbs/lib/30_rules.ipynb #761c218f
+@checked
 @dataclass(frozen=True)
 class Rule:
     "What credit flows back through one step (Eq. 1). Data: it can be named, compared, stored. ValueError for values that make no sense."
     name:str
     back:str = "none"               # M: none, full (W_h), diagonal (of W_h) or types (mean of W_h between cell types)
-    feedback:str|tuple = "symmetric"# F: symmetric (w transposed), random, or a matrix [unit, n_out] or [run, unit, n_out]
+    feedback:object = "symmetric"   # F: symmetric (w transposed), random, or a matrix [unit, n_out] or [run, unit, n_out]
     leak:bool = True                # does credit fade through the unit's own leak?
     gate:bool = True                # does what comes back through M pass the slope?
     mu:float = 1.0                  # strength of M
     hop:bool = False                # one plain hop through the mean of W_h between cell types
-    types:str|tuple = "cells"       # cell type of each unit: numbers; "cells": each its own; "dale": first 80 % excitatory
+    types:object = "cells"       # cell type of each unit: numbers; "cells": each its own; "dale": first 80 % excitatory
     window:int|None = None          # M is cut every so many steps, counted from the end; None: never
     forward:bool = False            # carried forward in time with the influence tensor of RTRL; the same numbers, much dearer
 
     def __post_init__(self):
-        if not isinstance(self.name, str): raise ValueError(f"name of a rule must be text, got {shown(self.name)}")
         one_of("back", self.back, BACK)
         if not isinstance(self.feedback, str): object.__setattr__(self, "feedback", _frozen(self.feedback))
         else: one_of("feedback", self.feedback, ("symmetric", "random"))
@@ -44,9 +44,6 @@ class Rule:
             if not np.iterable(self.types): raise ValueError(f"types must be 'cells', 'dale' or a number for each unit, got {shown(self.types)}")
             object.__setattr__(self, "types", tuple(count("types", k, 0) for k in self.types))
         else: one_of("types", self.types, ("cells", "dale"))
-        for name in ("leak", "gate", "hop", "forward"):
-            if not isinstance(getattr(self, name), bool): raise ValueError(f"{name} must be True or False, got {shown(getattr(self, name))}")
-        object.__setattr__(self, "mu", real("mu", self.mu))
         if self.window is not None: count("window", self.window)
         if self.hop and self.forward: raise ValueError(f"rule {shown(self.name)}: a hop cannot be carried forward by the influence tensor, use forward=False")
 
@@ -54,7 +51,7 @@ BACK = ("none", "full", "diagonal", "types")
 
 def _frozen(matrix) -> tuple:
     "A matrix as nested tuples, so that the rule stays hashable."
-    try: nested = np.asarray(matrix, dtype=float)
+    try: nested = np.asarray(matrix.detach().cpu() if isinstance(matrix, Tensor) else matrix, dtype=float)
     except (TypeError, ValueError, OverflowError): nested = np.array(0.)
     if nested.ndim not in (2, 3): raise ValueError(f"feedback must be 'symmetric', 'random', or a matrix [unit, n_out] or [run, unit, n_out], got {shown(matrix)}")
     if not np.isfinite(nested).all(): raise ValueError("feedback must be finite, got NaN or infinity")
@@ -222,24 +219,29 @@ def gradient_alignment(
     rule,               # a name or a Rule
     reference="bptt",   # the rule to compare with
     of:str="W_h",       # which numbers: W_h, W_x, w, b or b_out
-) -> Tensor:            # [run]
+) -> Tensor:            # [run], NaN where a gradient is 0
     "Cosine of the angle between the gradients of two rules; 1: the same direction."
     mine, theirs = (gradient(model, params, trials, r)[1].tensors() for r in (rule, reference))
     one_of("of", of, mine)
-    return F.cosine_similarity(mine[of].flatten(1), theirs[of].flatten(1), dim=1)
+    unit = lambda g: (flat := g[of].flatten(1).double()) / flat.norm(dim=1, keepdim=True)      # however small; a gradient of 0 has no direction
+    return (unit(mine) * unit(theirs)).sum(1).to(params.dtype)
 
 def credit_reach(
     model:LeakyRNN,
     params:Params,
     trials:Trials,
     rule,               # a name or a Rule
-) -> Tensor:            # [run, time]; the last step is 1
-    "How much credit an error at the last step sends to each earlier one: root mean square over trials and units, relative to the last step."
+) -> Tensor:            # [run, time]; the last is 1, NaN where no trial is that long
+    "How much credit an error at the end of a trial (the last step that counts) sends to each step before: root mean square over trials and units, relative to the end."
+    rule = get_rule(rule)
     with torch.no_grad():
-        rule, (outputs, (rates, _)) = get_rule(rule), _forward(model, params, trials.inputs)
-        direct = trials.error(outputs)[:, -1:] @ feedback_matrix(rule, params)[:, None].mT
-        direct = F.pad(direct, (0, 0, 0, 0, trials.inputs.shape[-3] - 1, 0))
-        if rule.hop: direct[:, -2] = (1 - model.alpha) * (model.slope(rates[:, -1]) * direct[:, -1]) @ type_mean(params.W_h, rule.types)
+        outputs, (rates, _) = _forward(model, params, trials.inputs)
+        T, end = outputs.shape[1], trials.last_step.expand(len(params), -1)
+        at_end = torch.arange(T, device=end.device)[:, None] == end[:, None]                                 # [run, time, trial]
+        direct = (trials.error(outputs) * at_end[..., None]) @ feedback_matrix(rule, params)[:, None].mT
+        if rule.hop: direct[:, :-1] += (1 - model.alpha) * (model.slope(rates[:, 2:]) * direct[:, 1:]) @ type_mean(params.W_h, rule.types)[:, None]
         credit = batched.credit_of(direct, rates[:, 1:], model.alpha, model.form, model.activation, back_matrix(rule, params), rule.gate, rule.leak, rule.window)
-        size = credit.square().mean((-2, -1)).sqrt()
+        before = end[:, None] - torch.arange(T - 1, -1, -1, device=end.device)[:, None]                      # the step so long before the end
+        square = credit.square().mean(-1).gather(1, before.clamp(min=0)).where(before >= 0, torch.nan)
+        size = square.nanmean(-1).sqrt()
         return size / size[:, -1:]

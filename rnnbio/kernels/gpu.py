@@ -12,7 +12,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from .batched import ACTIVATIONS
+from .batched import ACTIVATIONS, check_shapes
 
 # %% ../../nbs/lib/17_kernels_gpu.ipynb #26feed4e
 @triton.jit
@@ -151,7 +151,7 @@ def forward(
 ) -> tuple[Tensor, tuple]:        # outputs [run, time, trial, n_out]; the tape for `backward`
     "Outputs of every network (Eq. 1), and what the backward pass will need; ValueError for what these kernels cannot do."
     if not serves(W_h): raise ValueError(f"the Triton kernels take float32 and at most {LARGEST} units on a GPU, got {W_h.dtype} and {W_h.shape[-1]} on {W_h.device}: use rnnbio.kernels.batched")
-    (runs, n, n_in), (T, B) = W_x.shape, inputs.shape[-3:-1]
+    runs, n, n_in, T, B, _ = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
     rates = W_h.new_empty(runs, T + 1, B, n)
     x, W, W_x, start, bias = (_inner(t) for t in (inputs.expand(runs, -1, -1, -1), W_h.mT, W_x.mT, start, rates if b is None else b))
     few = n_in if n_in <= FEW else 0
