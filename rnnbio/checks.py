@@ -60,7 +60,7 @@ LARGEST = 2**63      # numbers stay below: what numpy and safetensors hold
 def _scalar(value) -> bool:
     "Could this be one number, of Python or of an array library?"
     kind = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
-    return kind != "bool" and not isinstance(value, (str, bytes, bytearray)) and not getattr(value, "ndim", 0)
+    return kind != "bool" and not np.iterable(value)
 
 def _item(value): return value.item() if hasattr(value, "ndim") else value
 
@@ -215,7 +215,7 @@ def places(
     return chosen
 
 def _chosen(what, value, n) -> list[int]:
-    if _scalar(value) and not isinstance(value, (dict, set)): return [place(what, value, n)]
+    if _scalar(value): return [place(what, value, n)]
     try: found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError): found = np.array(None)
     mixed = isinstance(value, (list, tuple)) and found.dtype != bool and any(isinstance(v, (bool, np.bool_)) for v in value)

@@ -11,12 +11,17 @@ from bisect import bisect_left
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import one_of
+from .checks import checked, count, numbers, one_of, place, places, real, shown, tensor
 from .kernels.batched import credit_of
-from .models import LeakyRNN, Params, check_inputs
+from .models import LeakyRNN, Params, check_inputs, check_params
 from .plots import moving_average
+from .trials import Trials
 
 # %% ../nbs/lib/37_laziness.ipynb #318167f3
+def _same_networks(before, after) -> None:
+    shapes = [{name: t.shape for name, t in p.tensors().items()} for p in (before, after)]
+    if shapes[0] != shapes[1]: raise ValueError(f"before and after must be the same networks, got {before} and {after}")
+
 def _weights(of, valid) -> tuple:
     names = (of,) if isinstance(of, str) else tuple(of)
     if not names: raise ValueError(f"of must name some of {', '.join(valid)}, got none")
@@ -29,23 +34,31 @@ def weight_change(
 ) -> Tensor:                         # [run]
     "Frobenius norm of the change; ValueError for weights there are none of."
     old, new = before.tensors(), after.tensors()
+    _same_networks(before, after)
     return sum((new[name] - old[name]).flatten(1).square().sum(1) for name in _weights(of, old)).sqrt()
 
 # %% ../nbs/lib/37_laziness.ipynb #1ee49771
-def _rates(model, params, inputs, step) -> Tensor:
-    "Of all units at one step, [run, trial, unit]."
-    with torch.no_grad(): return model.rate(model(params, inputs)[0][:, step])
+def _rates(model, params, probes, step) -> Tensor:
+    "Of all units at one step of each trial, [run, trial, unit]."
+    inputs = probes.inputs if isinstance(probes, Trials) else probes
+    check_params(model, params); check_inputs(model, params, inputs)
+    T, B = inputs.shape[-3:-1]
+    if step is not None: at = torch.full((B,), place("step", step, T), device=inputs.device)
+    else: at = probes.last_step if isinstance(probes, Trials) else torch.full((B,), T - 1, device=inputs.device)
+    with torch.no_grad(): hidden = model(params, inputs)[0]
+    return model.rate(hidden.gather(1, at.expand(len(params), -1)[:, None, :, None].expand(-1, 1, -1, model.n_hidden))[:, 0])
 
 def representation_alignment(
     model:LeakyRNN,
     before:Params,
     after:Params,                # the same networks, trained
-    inputs:Tensor,               # probes [time, trial, n_in], drawn once and kept; liu2024's code has 320
-    step:int=-1,                 # when activity is looked at; the last: liu2024's decision
+    probes:Trials|Tensor,        # drawn once and kept, or their inputs [time, trial, n_in]; liu2024's code has 320
+    step:int|None=None,          # when activity is looked at; None: at the last step that counts of each trial (liu2024's decision), of inputs the last
     centred:bool=False,          # over probes: linear CKA
 ) -> Tensor:                     # [run], NaN where a network is silent
     "How alike the representations are (Eq. 1)."
-    H_0, H_f = (_rates(model, p, inputs, step) for p in (before, after))
+    _same_networks(before, after)
+    H_0, H_f = (_rates(model, p, probes, step) for p in (before, after))
     if centred: H_0, H_f = (H - H.mean(1, keepdim=True) for H in (H_0, H_f))
     size = lambda A, B: (A.mT @ B).square().sum((1, 2))            # tr of the product of two Gram matrices over probes
     return size(H_f, H_0) / (size(H_f, H_f) * size(H_0, H_0)).sqrt()
@@ -54,22 +67,24 @@ def sign_similarity(
     model:LeakyRNN,
     before:Params,
     after:Params,              # the same networks, trained
-    inputs:Tensor,             # probes, as for `representation_alignment`
-    step:int=-1,
+    probes:Trials|Tensor,      # as for `representation_alignment`
+    step:int|None=None,        # likewise
 ) -> Tensor:                   # [run]
     "The fraction of units and probes that are active before and after, or neither."
-    H_0, H_f = (_rates(model, p, inputs, step) for p in (before, after))
+    _same_networks(before, after)
+    H_0, H_f = (_rates(model, p, probes, step) for p in (before, after))
     return ((H_0 > 0) == (H_f > 0)).to(H_0.dtype).mean((1, 2))
 
 # %% ../nbs/lib/37_laziness.ipynb #ad721adc
 def _credits(model, params, rates, at) -> Tensor:
-    "Credit of every unit and step for each output at the steps `at`, [step of the output, time, trial, n_out, unit], of one run; rates r_1 .. r_T [1, time, trial, unit]."
+    "Credit of every unit and step for each output at the steps `at` [step of the output, trial], [step of the output, time, trial, n_out, unit], of one run; rates r_1 .. r_T [1, time, trial, unit]."
     _, T, B, n = rates.shape
     n_out = params.w.shape[1]
     found = rates.new_zeros(len(at), T, B, n_out, n)
-    for k, t in enumerate(at):
+    for k, steps in enumerate(at):
+        t = int(steps.max())
         direct = rates.new_zeros(1, t + 1, B, n_out, n)
-        direct[:, t] = params.w[:, None]
+        direct[0, steps, torch.arange(B, device=steps.device)] = params.w
         found[k, :t + 1] = credit_of(direct.flatten(2, 3), rates[:, :t + 1].repeat_interleave(n_out, 2), model.alpha, model.form, model.activation, params.W_h)[0].view(t + 1, B, n_out, n)
     return found
 
@@ -78,18 +93,26 @@ KERNEL_BYTES = 2**28      # for derivatives that are written down at a time
 def tangent_kernel(
     model:LeakyRNN,
     params:Params,
-    inputs:Tensor,             # probes [time, trial, n_in]; liu2024's code: 32
+    probes:Trials|Tensor,      # or their inputs [time, trial, n_in]; liu2024's code: 32
     of:str|tuple=("W_h",),     # by which weights: names of `Params`; liu2024's code: W_h
-    steps:list|None=None,      # of which outputs; None: all (liu2024's code)
+    steps:list|str|None=None,  # of which outputs; None: all (liu2024's code); "last": one for each trial, at its last step that counts
 ) -> Tensor:                   # [run, q, q], q = (step, trial, output), steps ascending
     "The tangent kernel of each network at the probes (Eqs. 2, 3), one network after the other; ValueError for names or steps it lacks."
-    check_inputs(model, params, inputs)
+    inputs = probes.inputs if isinstance(probes, Trials) else probes
+    check_params(model, params); check_inputs(model, params, inputs)
     if inputs.ndim != 3: raise ValueError(f"inputs must be [time, trial, n_in], the same for all runs, got shape {list(inputs.shape)}")
-    of = _weights(of, [name for name in params.tensors() if name != "h0"])
-    T, at = len(inputs), list(range(len(inputs))) if steps is None else steps
-    if not isinstance(at, list) or not at or not all(isinstance(t, int) and -T <= t < T for t in at): raise ValueError(f"steps must be a list of some of {T} steps, from {-T} to {T - 1}, got {at}")
-    at = sorted({t % T for t in at})                           # counted from the end where negative
+    of, at = _weights(of, [name for name in params.tensors() if name != "h0"]), _output_steps(probes, inputs, steps)
     with torch.no_grad(): return torch.stack([_kernel(model, params[k], inputs, of, at) for k in range(len(params))])
+
+def _output_steps(probes, inputs, steps) -> Tensor:
+    "Steps of the outputs, [step of the output, trial]."
+    T, B = inputs.shape[:2]
+    if isinstance(steps, str) and one_of("steps", steps, ("last",)):
+        return probes.last_step[None] if isinstance(probes, Trials) else torch.full((1, B), T - 1, device=inputs.device)
+    if not isinstance(steps, list | None): raise ValueError(f"steps must be a list of some of {T} steps, 'last' or None, got {shown(steps)}")
+    at = range(T) if steps is None else sorted({place("steps", t, T) for t in steps})                # counted from the end where negative
+    if not at: raise ValueError("steps must be a list of at least one step, got none")
+    return torch.tensor(at, device=inputs.device)[:, None].expand(-1, B)
 
 def _kernel(model, params, inputs, of, at) -> Tensor:
     hidden, _ = model(params, inputs)
@@ -101,16 +124,16 @@ def _kernel(model, params, inputs, of, at) -> Tensor:
     K = rates.new_zeros(*size, *size)
     if heard:
         credit, Z = _credits(model, params, rates, at), torch.cat(heard, -1)
-        K += (1 - model.alpha)**2 * (_by_steps if len(inputs)**2 < Z.shape[-1] else _by_units)(credit, Z, at)
+        K += (1 - model.alpha)**2 * (_by_steps if len(inputs)**2 < Z.shape[-1] else _by_units)(credit, Z, at.amax(1).tolist())
     same = torch.eye(n_out, dtype=K.dtype, device=K.device)
     if "w" in of:
-        r = rates[0, at].flatten(0, 1)
+        r = rates[0, at, torch.arange(inputs.shape[1], device=at.device)].flatten(0, 1)
         K += (r @ r.T).view(*size[:2], 1, *size[:2], 1) * same[:, None, None]
     if "b_out" in of: K += same[:, None, None]
     return K.flatten(3).flatten(0, 2)
 
 def _by_steps(credit, Z, at) -> Tensor:
-    "Eq. 3 as it stands: a product for each pair of steps, and its mirror image; an output has no credit after its step."
+    "Eq. 3 as it stands: a product for each pair of steps, and its mirror image; an output has no credit after its step, the latest of which, ascending, are `at`."
     n_at, T, B, n_out, n = credit.shape
     K = credit.new_zeros(n_at, B, n_out, n_at, B, n_out)
     first = [bisect_left(at, s) for s in range(at[-1] + 1)]            # of the outputs that step s matters to
@@ -135,18 +158,27 @@ def alignment(
     B:Tensor,      # the same shape
 ) -> Tensor:       # [run], NaN where one is 0
     "The cosine between two symmetric matrices."
+    tensor("A", A, ("run", "q", "q")); tensor("B", B, A.shape)
     return (A * B).sum((1, 2)) / (A.square().sum((1, 2)) * B.square().sum((1, 2))).sqrt()
 
 def kernel_alignment(
     model:LeakyRNN,
     before:Params,
     after:Params,              # the same networks, trained
-    inputs:Tensor,             # probes, as for `tangent_kernel`
+    probes:Trials|Tensor,      # as for `tangent_kernel`
     of:str|tuple=("W_h",),
-    steps:list|None=None,      # of which outputs; None: all
+    steps:list|str|None=None,  # of which outputs, as there; None: all that count, of inputs all
 ) -> Tensor:                   # [run]
     "How much the tangent kernel has kept its direction (liu2024 section 2)."
-    return torch.stack([alignment(*(tangent_kernel(model, p[k], inputs, of, steps) for p in (before, after)))[0] for k in range(len(before))])
+    _same_networks(before, after)
+    counts = None
+    if isinstance(probes, Trials) and steps is None:
+        steps = (probes.mask > 0).any(1).nonzero()[:, 0].tolist()
+        counts = (probes.mask[steps] > 0).flatten().repeat_interleave(model.n_out)                # some trials may have ended
+    def kernel(p):
+        K = tangent_kernel(model, p, probes, of, steps)
+        return K if counts is None or counts.all() else K[:, counts][:, :, counts]
+    return torch.stack([alignment(kernel(before[k]), kernel(after[k]))[0] for k in range(len(before))])
 
 def kernel_task_alignment(
     K:Tensor,           # [run, q, q], q = (trial, output), of one step
@@ -154,6 +186,7 @@ def kernel_task_alignment(
     centred:bool=False, # K without what all trials share, which no centred target can fit (cortes2012)
 ) -> Tensor:            # [run]
     "How well the kernel fits the task; ValueError when K is not of these trials at one step."
+    tensor("K", K, ("run", "q", "q")); tensor("targets", targets, ("trial",), ("trial", "n_out"), dtypes=(torch.int64, torch.float32, torch.float64))
     n_out, rest = divmod(K.shape[-1], len(targets))
     if rest or targets.ndim == 2 and targets.shape[1] != n_out: raise ValueError(f"targets must be of each trial at one step: K has {K.shape[-1]} rows, targets have shape {list(targets.shape)}")
     y = (targets if targets.ndim == 2 else torch.nn.functional.one_hot(targets, n_out)).to(K.dtype)
@@ -168,6 +201,7 @@ def kernel_rank(
     K:Tensor,      # [run, q, q]
 ) -> Tensor:       # [run, 2], each between 1/q and 1
     "Its relative effective rank: sum of eigenvalues over the largest; and the participation ratio (tr K)² / tr K²."
+    tensor("K", K, ("run", "q", "q"))
     values = torch.linalg.eigvalsh(torch.where(K.isfinite().all(2).all(1)[:, None, None], K, 0)).clamp(min=0)        # LAPACK would raise; a network that explodes has rank NaN, as a silent one
     total, q = values.sum(1), K.shape[-1]
     return torch.stack([total / values[:, -1], total**2 / values.square().sum(1)], 1) / q
@@ -178,6 +212,9 @@ def outcomes(
     level:float,              # a loss: below 0.9 of it, a network has learned
 ):                            # data set of KA, RA, dW, loss, learned, each [seed, recurrent]
     "What learning did to each network of a sweep."
+    real("level", level)
+    for name in ("loss", "kernel_alignment", "representation_alignment", "weight_change"):
+        if not hasattr(runs, "data_vars") or name not in runs: raise ValueError(f"runs must be a data set of a sweep with {name}, got {shown(list(runs)) if hasattr(runs, 'data_vars') else shown(runs)}")
     loss = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
     found = runs[["kernel_alignment", "representation_alignment", "weight_change"]].isel(at=-1, drop=True).rename(kernel_alignment="KA", representation_alignment="RA", weight_change="dW")
     return found.assign(loss=loss, learned=(loss < .9 * level) & found.KA.notnull() & found.RA.notnull()).transpose("seed", "recurrent")
@@ -191,7 +228,9 @@ def at_loss(
     window:int=100,      # batches of the running mean
 ) -> np.ndarray:         # [...], NaN where the level is never reached at a measurement, or was so from the start
     "A measure at the moment when the loss reaches a level."
-    values, at = np.asarray(values, float), np.asarray(at)
+    values, loss, at, level = numbers("values", values, finite=False), numbers("loss", loss, finite=False), numbers("at", at, 1).astype(int), real("level", level)
+    if values.shape != (*loss.shape[:-1], len(at)): raise ValueError(f"values must be [..., at] of shape {[*loss.shape[:-1], len(at)]}, as loss and at say, got {list(values.shape)}")
+    if at[0] < 0 or (np.diff(at) <= 0).any(): raise ValueError(f"at must ascend from 0 on, got {at.tolist()}")
     if at[-1] > np.shape(loss)[-1]: raise ValueError(f"at must end with the {np.shape(loss)[-1]} losses, got {at[-1]}")
     smooth = moving_average(loss, window)
     then = np.where(at > 0, smooth[..., np.maximum(at, 1) - 1], np.asarray(loss)[..., :1])            # [..., at]

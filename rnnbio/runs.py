@@ -17,6 +17,7 @@ from .flossing import flossing
 from .initializers import cell_types, chain_motif, dale, directions, gaussian, low_rank, soft_rank, sparse, uniform
 from .laziness import kernel_alignment, kernel_rank, kernel_task_alignment, representation_alignment, sign_similarity, tangent_kernel, weight_change
 from .lowrank import change_spectrum
+from .lyapunov import in_a_row, lyapunov_exponents
 from .models import LeakyRNN
 from .rules import Rule, get_rule, gradient, gradient_alignment
 from .store import key_of
@@ -25,7 +26,8 @@ from .optimizers import OPTIMIZERS, get_optimizer
 
 # %% ../nbs/lib/51_runs.ipynb #f19eb038
 VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2, "train": 1}
-OPTIONS = {"floss": 1, "measures": 1, "trained": 1, "keep_signs": 1}      # versions of what is not part of every run; recorded where it is, from 2 on
+OPTIONS = {"floss": 1, "trained": 1, "keep_signs": 1}      # versions of what is not part of every run; recorded where it is, from 2 on
+AT_THE_END = ("representation_alignment", "cka", "sign_similarity", "kernel_alignment", "kernel_task_alignment", "kernel_rank")      # measures that in version 1 looked into the padding of trials that had ended
 INITIALIZERS = {kind.__name__: kind for kind in (gaussian, uniform, directions, low_rank, soft_rank, cell_types, dale, chain_motif, sparse, connectome)}
 SPECS = INITIALIZERS | OPTIMIZERS | {"flossing": flossing}      # by the name they have as data
 
@@ -36,12 +38,13 @@ MEASURES = {            # name: what can be measured along training, [run, ...];
     "leading_eigenvalues": lambda model, start, params, draw: torch.linalg.eigvals(params.W_h).real.sort(-1, descending=True)[0][..., :5],      # largest real parts of W_h's eigenvalues
     "weight_change":   lambda model, start, params, draw: weight_change(start, params),
     "weight_change_by_block": lambda model, start, params, draw: torch.stack([weight_change(start, params, name) for name in ("W_h", "W_x", "w")], 1),
-    "representation_alignment": lambda model, start, params, draw: representation_alignment(model, start, params, draw(320).inputs),        # 320 and 32 probes: liu2024's code
-    "cka":             lambda model, start, params, draw: representation_alignment(model, start, params, draw(320).inputs, centred=True),
-    "sign_similarity": lambda model, start, params, draw: sign_similarity(model, start, params, draw(320).inputs),
-    "kernel_alignment": lambda model, start, params, draw: kernel_alignment(model, start, params, (trials := draw(32)).inputs, steps=(trials.mask > 0).any(1).nonzero()[:, 0].tolist()),       # of outputs that count
-    "kernel_task_alignment": lambda model, start, params, draw: kernel_task_alignment(tangent_kernel(model, params, draw(32).inputs, steps=[-1]), draw(32).targets[-1]),      # at the last step, as the next
-    "kernel_rank":     lambda model, start, params, draw: kernel_rank(tangent_kernel(model, params, draw(32).inputs, steps=[-1])),
+    "representation_alignment": lambda model, start, params, draw: representation_alignment(model, start, params, draw(320)),        # 320 and 32 probes: liu2024's code
+    "cka":             lambda model, start, params, draw: representation_alignment(model, start, params, draw(320), centred=True),
+    "sign_similarity": lambda model, start, params, draw: sign_similarity(model, start, params, draw(320)),
+    "kernel_alignment": lambda model, start, params, draw: kernel_alignment(model, start, params, draw(32)),       # of outputs that count
+    "kernel_task_alignment": lambda model, start, params, draw: kernel_task_alignment(tangent_kernel(model, params, probes := draw(32), steps="last"), probes.at_last(probes.targets)),      # at the last step that counts, as the next
+    "kernel_rank":     lambda model, start, params, draw: kernel_rank(tangent_kernel(model, params, draw(32), steps="last")),
+    "lyapunov_exponent": lambda model, start, params, draw: lyapunov_exponents(model, params, in_a_row(draw(320).inputs, 10)).mean((1, 2)),      # the largest, per step; -inf for a network without leak
 }
 
 def measure_of(name:str, run, task, start):
@@ -158,7 +161,8 @@ class Run(BaseModel):
     def config(self) -> dict:
         "Plain data, with the versions of what shaped it. What is not asked for is left out, so that a new option leaves the keys of old results as they were."
         options = {name: version for name, version in OPTIONS.items() if version > 1 and getattr(self, name)}
-        return {name: value for name, value in self.model_dump().items() if name not in (*OPTIONS, "every") or value} | {"versions": VERSIONS | options}
+        if set(AT_THE_END) & set(self.measures): options["measures"] = 2
+        return {name: value for name, value in self.model_dump().items() if name not in (*OPTIONS, "measures", "every") or value} | {"versions": VERSIONS | options}
 
     def key(self) -> str:
         "Its name in the store."

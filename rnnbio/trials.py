@@ -60,6 +60,14 @@ class Trials:
         t = torch.arange(1, self.mask.shape[-2] + 1, device=self.mask.device)[:, None]
         return ((self.mask > 0) * t).amax(-2).sub(1) % self.mask.shape[-2]
 
+    def at_last(self,
+        values:Tensor,     # [time, trial, ...], of a batch without a run axis: targets, say
+    ) -> Tensor:           # [trial, ...]
+        "What stands at the last step that counts of each trial."
+        tensor("values", values, dtypes=(values.dtype,) if isinstance(values, Tensor) else ())
+        if self.mask.ndim != 2 or values.shape[:2] != self.mask.shape: raise ValueError(f"values must be [time, trial, ...] with {list(self.mask.shape)} in front, got shape {list(values.shape)}")
+        return values[self.last_step, torch.arange(values.shape[1], device=values.device)]
+
 def _as_tensor(name, value) -> Tensor:
     "A tensor as it is, an array with its dtype, a list of numbers in single precision; whatever torch's defaults are."
     if isinstance(value, Tensor): return value
