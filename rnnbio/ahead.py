@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
-from .checks import shown
+from .checks import checked, shown
 from .trials import Trials, check_targets, stack_trials, unlike
 
 # %% ../nbs/lib/39_ahead.ipynb #efcf30b0

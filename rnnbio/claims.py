@@ -9,11 +9,11 @@ __all__ = ['Claim', 'load_claims', 'log_ratio', 'rank_correlation', 'gap_closes'
 # %% ../nbs/lib/12_claims.ipynb #433e257f
 import itertools
 import tomllib
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.special import stdtrit
-from .checks import one_of, real, shown
+from .checks import checked, numbers, one_of, real, shown, text
+from .machine import user_path
 
 # %% ../nbs/lib/12_claims.ipynb #b888bded
 @dataclass(frozen=True)
@@ -29,76 +29,97 @@ class Claim:
 
     def __post_init__(self):
         for f in fields(self):
-            if f.name != "margin" and not isinstance(getattr(self, f.name), str): raise ValueError(f"{f.name} of claim {self.id} must be text, got {shown(getattr(self, f.name))}")
-        one_of(f"expect of claim {self.id}", self.expect, ("above", "below")); real(f"margin of claim {self.id}", self.margin)
+            if f.name != "margin": text(f"{f.name} of claim {shown(self.id)}", getattr(self, f.name))
+        one_of(f"expect of claim {self.id}", self.expect, ("above", "below"))
+        object.__setattr__(self, "margin", real(f"margin of claim {self.id}", self.margin))
 
+@checked
 def load_claims(
     path,                    # a claims.toml
 ) -> dict[str, Claim]:
     "The claims of a paper by their identifier; ValueError with the file when they cannot be read, or one is written twice."
-    try: claims = [Claim(**entry) for entry in tomllib.loads(Path(path).read_text(encoding="utf-8"))["claim"]]
+    path = user_path("path", path)
+    try: claims = [Claim(**entry) for entry in tomllib.loads(path.read_text(encoding="utf-8"))["claim"]]
     except KeyError: raise ValueError(f"{path} must hold claims, each under [[claim]]") from None
     except (ValueError, TypeError, RecursionError) as e: raise ValueError(f"{path} holds no claims that can be read: {e}") from None
     if len({c.id for c in claims}) != len(claims): raise ValueError(f"{path} holds a claim twice: {sorted(c.id for c in claims)}")
     return {c.id: c for c in claims}
 
 # %% ../nbs/lib/12_claims.ipynb #5bd56f2d
+def _paired(*named) -> list[np.ndarray]:
+    "Numbers that can stand beside each other; a lost seed's may be NaN."
+    arrays = [numbers(what, values, finite=False) for what, values in zip(named[::2], named[1::2])]
+    try: np.broadcast_shapes(*(v.shape for v in arrays))
+    except ValueError: raise ValueError(f"{' and '.join(named[::2])} must be of shapes that fit each other, got {' and '.join(str(list(v.shape)) for v in arrays)}") from None
+    return arrays
+
+@checked
 def log_ratio(
     a,      # positive, one for each seed
     b,      # what it is compared with, same seeds
 ) -> np.ndarray:
     "log(a / b) for each seed: 0 when equal, 0.69 when a is twice b."
-    return np.log(np.asarray(a, float)) - np.log(np.asarray(b, float))
+    a, b = _paired("a", a, "b", b)
+    return np.log(a) - np.log(b)
 
 def _rankdata(values, axis=-1) -> np.ndarray:
     "Ranks from 1, ties sharing their mean (scipy's, imported when needed: scipy.stats is slow to load)."
     from scipy.stats import rankdata
     return rankdata(values, axis=axis)
 
+@checked
 def rank_correlation(
     a,      # [seed, condition]
     b,      # the same, or [condition]
 ) -> np.ndarray:
     "Spearman correlation over conditions, for each seed; NaN where a value is missing or all are equal."
     ranks = lambda v: _rankdata(v, axis=-1) - (np.shape(v)[-1] + 1) / 2
-    a, b = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float))
+    a, b = np.broadcast_arrays(*_paired("a", a, "b", b))
+    if not a.ndim: raise ValueError("a must be [seed, condition], got one number")
     x, y = ranks(a), ranks(b)
     with np.errstate(invalid="ignore"): rho = (x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
     return np.where(np.isfinite(a).all(-1) & np.isfinite(b).all(-1), rho, np.nan)
 
+@checked
 def gap_closes(
     a,      # curves [seed, step]
     b,      # the same
 ) -> float:
     "The first step from which the means of two sets of curves stay within two pooled standard errors; NaN when they never do."
-    a, b = np.asarray(a, float), np.asarray(b, float)
+    a, b = numbers("a", a, 2, finite=False), numbers("b", b, 2, finite=False)
+    if a.shape != b.shape or len(a) < 2: raise ValueError(f"a and b must be curves [seed, step] of the same two or more seeds, got shapes {list(a.shape)} and {list(b.shape)}")
     apart = abs(a.mean(0) - b.mean(0)) >= 2 * np.sqrt((a.var(0, ddof=1) + b.var(0, ddof=1)) / len(a))
     if apart[-1] or not np.isfinite(a).all() or not np.isfinite(b).all(): return np.nan
     return float(np.flatnonzero(apart)[-1] + 1) if apart.any() else 0.
 
+@checked
 def sign_flip_p(
-    values,       # one for each seed
+    values,       # one for each seed, finite
 ) -> float:
     "Exact paired sign-flip test: how often would random signs give a mean at least this large? One-sided, so small when the mean is above 0."
-    values = np.asarray(values, float)
+    values = numbers("values", values, 1)
     if len(values) > 20: raise ValueError(f"sign_flip_p enumerates all signs: at most 20 values, got {len(values)}")
     signs = np.array(list(itertools.product((1, -1), repeat=len(values))))
     return float((signs @ values >= values.sum() - 1e-12 * abs(values).sum()).mean())
 
+@checked
 def trend_p(
-    table,        # [seed, condition], conditions in order
+    table,        # [seed, condition], conditions in order, finite
 ) -> float:
     "Page's trend test: how often would ranks that mean nothing rise with the condition at least this clearly? One-sided; 1 for fewer than two seeds."
     from scipy.stats import page_trend_test
-    table = np.asarray(table, float)
+    table = numbers("table", table, 2)
+    if table.shape[1] < 2: raise ValueError(f"table must have two conditions or more, got shape {list(table.shape)}")
     if len(table) < 2: return 1.
     return float(page_trend_test(table).pvalue) if table.shape[1] > 2 else sign_flip_p(table[:, 1] - table[:, 0])
 
+@checked
 def holm(
-    ps,       # p values of one figure
+    ps:list,  # p values of one figure
 ) -> np.ndarray:
     "The p values corrected for their number (Holm's step-down method)."
-    ps = np.asarray(ps, float)
+    ps = numbers("ps", ps, 1) if len(ps) else np.empty(0)
+    if ((ps < 0) | (ps > 1)).any(): raise ValueError(f"ps must lie in [0, 1], got {ps.tolist()}")
     order, n = ps.argsort(kind="stable"), len(ps)
     corrected = np.empty(n)
     corrected[order] = np.minimum(np.maximum.accumulate(ps[order] * (n - np.arange(n))), 1)
@@ -118,13 +139,19 @@ class Verdict:
     lost:int = 0                     # seeds without a finite value
     beside:str = ""                  # the other choice this was judged under, "alpha = 0.5"; "": ours
 
+@checked
 def judge(
     evidence:dict,          # claim id: values of its statistic, one for each seed; or a table [seed, condition] of something that should rise (or fall, as the claim expects) with the condition
     claims:dict,            # as from `load_claims`
     profile:str="paper",    # quick and test are too small for a verdict
 ) -> list[Verdict]:
     "Verdicts on the claims of one figure, their tests corrected together; ValueError for an unknown claim."
-    tables = {one_of("claim", id, claims): np.asarray(values, float) for id, values in evidence.items()}
+    one_of("profile", profile, ("quick", "paper", "full", "test"))
+    for id, claim in claims.items():
+        if not isinstance(claim, Claim): raise TypeError(f"claims must hold a Claim by its id, got {shown(claim)} as {shown(id)}")
+    tables = {one_of("claim", id, claims): numbers(f"evidence on claim {id}", values, finite=False) for id, values in evidence.items()}
+    for id, table in tables.items():
+        if table.ndim not in (1, 2): raise ValueError(f"evidence on claim {id} must be one number for each seed or a table [seed, condition], got shape {list(table.shape)}")
     evidence = {id: v if v.ndim == 1 else rank_correlation(v, np.arange(v.shape[1])) for id, v in tables.items()}
     side = {id: 1 if claims[id].expect == "above" else -1 for id in evidence}
     finite = {id: v[np.isfinite(v)] for id, v in evidence.items()}
@@ -142,11 +169,12 @@ def _verdict(claim, values, beyond, p, profile, lost):
     else: verdict, why = "inconclusive", f"the 95 % interval holds the margin {claim.margin:g}" if low <= 0 <= high else f"p = {p:.3f}: too few seeds"
     return Verdict(claim, verdict, why, float(values.mean()) if len(values) else np.nan, interval(values), p, tuple(values.tolist()), lost)
 
+@checked
 def interval(
-    values,       # one for each seed, finite
+    values:list,  # one for each seed, finite
 ) -> tuple[float, float]:
     "95 % interval of their mean (t)."
-    values = np.asarray(values, float)
+    values = numbers("values", values, 1) if len(values) else np.empty(0)
     if len(values) < 2: return -np.inf, np.inf
     half = stdtrit(len(values) - 1, .975) * values.std(ddof=1) / len(values)**.5
     return float(values.mean() - half), float(values.mean() + half)

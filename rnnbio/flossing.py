@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import count, one_of, real, shown
+from .checks import checked, count, one_of, real, shown, tensor
 from .initializers import draw
 from .kernels import cpu
 from .lyapunov import jacobian_times, slopes
@@ -31,9 +31,11 @@ def _step(model, params, slope, Q):
 
 def _check(model, params, inputs, Q) -> None:
     check_params(model, params); check_inputs(model, params, inputs)
+    tensor("Q", Q, ("run", "trial", "k", "unit"), dtypes=(params.dtype,), finite=True)
     if Q.ndim != 4 or Q.shape[:2] != (len(params), inputs.shape[-2]) or Q.shape[3] != model.n_hidden or not 1 <= Q.shape[2] <= model.n_hidden:
         raise ValueError(f"Q must be [run, trial, k, unit] with k at most the number of units, {model.n_hidden}; got shape {list(Q.shape)} for {len(params)} runs and {inputs.shape[-2]} trials")
 
+@checked
 def local_gradient(
     model:LeakyRNN,
     params:Params,
@@ -59,6 +61,7 @@ def local_gradient(
         outer = 2 / exponents.shape[1] * (exponents - target) * (1 - model.alpha) / (T * B)
         return exponents, (outer[:, :, None, None] * grad).sum(1)
 
+@checked
 def full_gradient(
     model:LeakyRNN,
     params:Params,
@@ -69,6 +72,7 @@ def full_gradient(
 ) -> tuple[Tensor, Tensor]:
     "As `local_gradient`, by automatic differentiation through everything that is not detached (engelken2023)."
     _check(model, params, inputs, Q)
+    for name in detach: one_of("detach", name, ("vectors", "states"))
     W_h = params.W_h.detach().clone().requires_grad_()
     moving = replace(params, W_h=W_h)
     given = (s.detach() for s in slopes(model, params, inputs)) if "states" in detach else slopes(model, moving, inputs)
@@ -82,6 +86,7 @@ def full_gradient(
     return exponents.detach(), grad
 
 # %% ../nbs/lib/34_flossing.ipynb #4e9fcc73
+@checked
 @dataclass(frozen=True)
 class flossing:
     "Gradient flossing of W_h before training (zhang2024 section 3.3; what it leaves open is chosen here: see the comments)."
@@ -95,14 +100,14 @@ class flossing:
     every:int|None = None      # again before every so many training steps; None: once, before training
 
     def __post_init__(self):
-        for name in ("k", "steps", "n_trials"): object.__setattr__(self, name, count(name, getattr(self, name)))
-        object.__setattr__(self, "target", real("target", self.target)); object.__setattr__(self, "lr", real("lr", self.lr, 0))
+        for name in ("k", "steps", "n_trials"): count(name, getattr(self, name))
+        real("lr", self.lr, 0)
         one_of("gradient", self.gradient, ("local", "full"))
-        if self.every is not None: object.__setattr__(self, "every", count("every", self.every))
-        if not isinstance(self.only_norm, bool): raise ValueError(f"only_norm must be True or False, got {shown(self.only_norm)}")
+        if self.every is not None: count("every", self.every)
 
 FIRST_BATCH = 2**32      # flossing takes its trials from far beyond those that training will ever see
 
+@checked
 def floss(
     model:LeakyRNN,
     params:Params,               # left untouched
@@ -112,6 +117,7 @@ def floss(
 ) -> tuple[Params, Tensor]:      # with flossed W_h; exponents before each iteration [run, iteration, k], per step
     "Floss every run. One whose exponents are not finite stays where it is, with a warning: without leak a ReLU network is silent at h = 0, where its trials start."
     check_params(model, params)
+    if isinstance(task, type) or not hasattr(task, "sample"): raise TypeError(f"task must be one with sample(n_trials, seed, step), got {shown(task)}")
     if how.k > model.n_hidden: raise ValueError(f"flossing needs k of at most the number of units, {model.n_hidden}, got {how.k}")
     moving, optimizer, memory, exponents = params, adam(), {}, []
     seeds = list(dict.fromkeys(params.seeds))

@@ -11,7 +11,7 @@ from bisect import bisect_left
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import checked, count, numbers, one_of, place, places, real, shown, tensor
+from .checks import checked, numbers, one_of, place, real, shown, tensor
 from .kernels.batched import credit_of
 from .models import LeakyRNN, Params, check_inputs, check_params
 from .plots import moving_average
@@ -27,6 +27,7 @@ def _weights(of, valid) -> tuple:
     if not names: raise ValueError(f"of must name some of {', '.join(valid)}, got none")
     return tuple(one_of("of", name, valid) for name in names)
 
+@checked
 def weight_change(
     before:Params,
     after:Params,                    # the same networks, trained
@@ -48,6 +49,7 @@ def _rates(model, params, probes, step) -> Tensor:
     with torch.no_grad(): hidden = model(params, inputs)[0]
     return model.rate(hidden.gather(1, at.expand(len(params), -1)[:, None, :, None].expand(-1, 1, -1, model.n_hidden))[:, 0])
 
+@checked
 def representation_alignment(
     model:LeakyRNN,
     before:Params,
@@ -63,6 +65,7 @@ def representation_alignment(
     size = lambda A, B: (A.mT @ B).square().sum((1, 2))            # tr of the product of two Gram matrices over probes
     return size(H_f, H_0) / (size(H_f, H_f) * size(H_0, H_0)).sqrt()
 
+@checked
 def sign_similarity(
     model:LeakyRNN,
     before:Params,
@@ -90,6 +93,7 @@ def _credits(model, params, rates, at) -> Tensor:
 
 KERNEL_BYTES = 2**28      # for derivatives that are written down at a time
 
+@checked
 def tangent_kernel(
     model:LeakyRNN,
     params:Params,
@@ -153,6 +157,7 @@ def _by_units(credit, Z, at) -> Tensor:
     return K.view(n_at, B, n_out, n_at, B, n_out)
 
 # %% ../nbs/lib/37_laziness.ipynb #837804d3
+@checked
 def alignment(
     A:Tensor,      # [run, q, q]
     B:Tensor,      # the same shape
@@ -161,6 +166,7 @@ def alignment(
     tensor("A", A, ("run", "q", "q")); tensor("B", B, A.shape)
     return (A * B).sum((1, 2)) / (A.square().sum((1, 2)) * B.square().sum((1, 2))).sqrt()
 
+@checked
 def kernel_alignment(
     model:LeakyRNN,
     before:Params,
@@ -180,6 +186,7 @@ def kernel_alignment(
         return K if counts is None or counts.all() else K[:, counts][:, :, counts]
     return torch.stack([alignment(kernel(before[k]), kernel(after[k]))[0] for k in range(len(before))])
 
+@checked
 def kernel_task_alignment(
     K:Tensor,           # [run, q, q], q = (trial, output), of one step
     targets:Tensor,     # label of each trial, or what its outputs should be [trial, n_out]
@@ -197,6 +204,7 @@ def kernel_task_alignment(
         K = (K - K.mean(3, keepdim=True)).flatten(3).flatten(1, 2)
     return (y @ K @ y) / (K.square().sum((1, 2)).sqrt() * (y @ y))
 
+@checked
 def kernel_rank(
     K:Tensor,      # [run, q, q]
 ) -> Tensor:       # [run, 2], each between 1/q and 1
@@ -207,6 +215,7 @@ def kernel_rank(
     return torch.stack([total / values[:, -1], total**2 / values.square().sum(1)], 1) / q
 
 # %% ../nbs/lib/37_laziness.ipynb #1f02d390
+@checked
 def outcomes(
     runs,                     # a sweep's data set with kernel_alignment, representation_alignment and weight_change
     level:float,              # a loss: below 0.9 of it, a network has learned
@@ -220,6 +229,7 @@ def outcomes(
     return found.assign(loss=loss, learned=(loss < .9 * level) & found.KA.notnull() & found.RA.notnull()).transpose("seed", "recurrent")
 
 # %% ../nbs/lib/37_laziness.ipynb #e4b8c22b
+@checked
 def at_loss(
     values,              # of a measure, [..., at]
     loss,                # [..., step]

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import count, real
+from .checks import checked, count, numbers, real, tensor
 from .models import Params
 
 # %% ../nbs/lib/36_linear_theory.ipynb #65d9aa67
 def _linear(params:Params):
     "W [run, unit, unit], m and w [run, unit] of networks with one input and one output, in float64."
+    for name, t in params.tensors().items(): tensor(f"{name} of params", t, finite=True)
     if params.W_x.shape[-1] != 1 or params.w.shape[-2] != 1: raise ValueError(f"the linear theory is for one input and one output, got {params.W_x.shape[-1]} and {params.w.shape[-2]}")
     if params.b is not None or params.b_out is not None: raise ValueError("the linear theory is for networks without biases: LeakyRNN(..., bias=False)")
-    return params.W_h.double(), params.W_x[..., 0].double(), params.w[..., 0, :].double()
+    return tuple(t.detach().double() for t in (params.W_h, params.W_x[..., 0], params.w[..., 0, :]))
 
 class _Inverse:
     "B = (I - W)^-1 as something that multiplies vectors [run, unit]."
@@ -28,6 +29,7 @@ class _Inverse:
     def __call__(self, v): return torch.linalg.lu_solve(*self.lu, v[..., None])[..., 0]
     def transposed(self, v): return torch.linalg.lu_solve(*self.lu, v[..., None], adjoint=True)[..., 0]
 
+@checked
 def readout(
     params:Params,     # linear networks with one input, one output and no biases
 ) -> Tensor:           # [run], float64
@@ -35,6 +37,7 @@ def readout(
     W, m, w = _linear(params)
     return (w * _Inverse(W)(m)).sum(-1)
 
+@checked
 def weight_flow(
     params:Params,
     target:float,      # the output wanted
@@ -46,12 +49,14 @@ def weight_flow(
     return (real("target", target) - (w * q).sum(-1))[:, None, None] * p[:, :, None] * q[:, None, :]
 
 # %% ../nbs/lib/36_linear_theory.ipynb #987a1cb0
+@checked
 def beta(
     gain:float,     # of W_0, below 1
 ) -> float:
     "How much the initial connectivity lengthens a vector, squared (Eq. 4; schuessler2020 Eq. 12)."
     return 1 / (1 - real("gain", gain, 0, 1, "from gain 1 on the linear network has no stable fixed point")**2)
 
+@checked
 def third_order(
     target:float,      # the output wanted
     gain:float,        # of W_0, below 1
@@ -59,8 +64,8 @@ def third_order(
     cut:bool=True,     # stop where z first exceeds the target: z is the target from there on, s1 and s2 stay as they are (schuessler2020, Fig. 3)
 ) -> dict:             # z, loss, s1, s2, each [time]
     "Learning to third order in time (Eqs. 5, 6; schuessler2020 Eqs. 14, 15)."
-    b, target, tau = beta(gain), real("target", target), np.asarray(tau, float)
-    if tau.ndim != 1 or (np.diff(tau) <= 0).any(): raise ValueError(f"tau must be one ascending axis of times, got {tau}")
+    b, target, tau = beta(gain), real("target", target), numbers("tau", tau, 1)
+    if (np.diff(tau) <= 0).any(): raise ValueError(f"tau must be one ascending axis of times, got {tau}")
     t = b**2 * tau
     grow = lambda third: t - t**2 / 2 + (1 + third * target**2 * b) * t**3 / 6
     z, s1, s2 = target * grow(8), abs(target) / b * grow(7 / 2), abs(target)**3 * t**3 / 12
@@ -69,27 +74,30 @@ def third_order(
     return dict(z=z, loss=(target - z)**2 / 2, s1=s1, s2=s2)
 
 # %% ../nbs/lib/36_linear_theory.ipynb #2521d4a0
+@checked
 def change_matrix(
     target:float,      # the output wanted
     tau,               # learning time [...]
 ) -> np.ndarray:       # [..., 2, 2]
     "The change of W in the plane of w and m, without initial connectivity, to third order (Eq. 7; schuessler2020 Eq. 10)."
-    x, t = real("target", target), np.asarray(tau, float)
+    x, t = real("target", target), numbers("tau", tau)
     A11, A12, A21 = x**2 / 2 * (t**2 - t**3), x * (t - t**2 / 2 + t**3 / 6 * (1 + 2 * x**2)), x**3 * t**3 / 3
     return np.stack([np.stack([A11, A12], -1), np.stack([A21, A11], -1)], -2)
 
 # %% ../nbs/lib/36_linear_theory.ipynb #0d656cf0
+@checked
 def unconnected(
     length,            # of the path that W has gone, from 0 to below 1.1997 [...]
 ) -> dict:             # z, s1, s2, change [..., 2, 2]
     "Learning without initial connectivity, solved: where the network is when its weights have moved this far (Eq. 8)."
-    length = np.asarray(length, float)
+    length = numbers("length", length)
     tanh, sech = np.tanh(length), 1 / np.cosh(length)
     if not ((length >= 0) & (length * tanh < 1)).all(): raise ValueError(f"length must lie in [0, 1.1997), where z becomes infinite; got {length}")
     root = np.sqrt((2 * tanh - length)**2 + 4 * (1 - sech)**2)
     return dict(z=tanh / (1 - length * tanh), s1=(length + root) / 2, s2=(length - root) / 2, change=np.stack([np.stack([1 - sech, tanh], -1), np.stack([length - tanh, 1 - sech], -1)], -2))
 
 # %% ../nbs/lib/36_linear_theory.ipynb #2f32c5a7
+@checked
 def first_order(
     gain:float,     # of W_0, below 1
 ) -> dict:          # time, change, gradient: relative to gain 0; shuffled: relative to the loss of an output of 0
@@ -118,6 +126,7 @@ class Flow:
         "Of W, up to then [run, unit, unit]."
         return self.left @ self.core[:, at] @ self.right.mT
 
+@checked
 def exact_flow(
     params:Params,       # where learning starts: linear networks with one input, one output and no biases
     target,              # the output wanted: one number, or one for each run
@@ -127,9 +136,10 @@ def exact_flow(
     "Gradient flow on W, integrated to about nine digits (Eq. 10). ValueError where det(I - W) is not positive at the start: an eigenvalue is beyond 1."
     from scipy.integrate import solve_ivp
     W, m, w = _linear(params)
-    target = np.broadcast_to(np.asarray(target, float), len(W))[:, None]
-    tau, levels = np.asarray(tau, float), count("levels", levels)
-    if tau.ndim != 1 or not len(tau) or tau[0] < 0 or tau[-1] <= 0 or (np.diff(tau) <= 0).any(): raise ValueError(f"tau must be one ascending axis of times, from 0 on to one above it; got {tau}")
+    target, tau, levels = numbers("target", target), numbers("tau", tau, 1), count("levels", levels)
+    if target.shape not in ((), (1,), (len(W),)): raise ValueError(f"target must be one number, or one for each of {len(W)} runs, got shape {list(target.shape)}")
+    target = np.broadcast_to(target, len(W))[:, None]
+    if tau[0] < 0 or tau[-1] <= 0 or (np.diff(tau) <= 0).any(): raise ValueError(f"tau must be one ascending axis of times, from 0 on to one above it; got {tau}")
     U, V, H, left, right, z0 = _reduce(W, m, w, levels)
     eye, shape = np.eye(levels), (len(W), levels, levels)
     solve = lambda M, v: np.linalg.solve(eye - M, v[..., None])[..., 0]
@@ -151,7 +161,7 @@ def exact_flow(
 def _reduce(W, m, w, levels):
     "U, V and, as arrays, H, U^T B^T w, V^T B m, z_0 (Eq. 10)."
     B = _Inverse(W)
-    if (torch.linalg.slogdet(torch.eye(W.shape[-1]).to(W) - W)[0] <= 0).any(): raise ValueError("W_h has a real eigenvalue of 1 or more (det(I - W_h) is not positive): no stable fixed point to learn from; is the gain below 1?")
+    if (torch.linalg.slogdet(torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)[0] <= 0).any(): raise ValueError("W_h has a real eigenvalue of 1 or more (det(I - W_h) is not positive): no stable fixed point to learn from; is the gain below 1?")
     p, q = B.transposed(w), B(m)
     U, V, BU, u, v = [], [], [], p, q
     for _ in range(levels):

@@ -10,13 +10,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import count
+from .checks import checked, count, numbers, tensor
 from .models import LeakyRNN, Params, check_inputs, check_params, start_state
 from .kernels import batched
 from .seeds import generator
 from .trials import Trials
 
 # %% ../nbs/lib/35_lowrank.ipynb #9344cc0f
+@checked
 def change_spectrum(
     start:Params,        # before training
     params:Params,       # after
@@ -32,9 +33,11 @@ def change_spectrum(
 
 def _change(start, params) -> Tensor:
     if start.W_h.shape != params.W_h.shape: raise ValueError(f"start holds W_h of shape {list(start.W_h.shape)}, but params {list(params.W_h.shape)}: give the same networks, before and after")
-    return params.W_h - start.W_h
+    if start.dtype != params.dtype: raise ValueError(f"start is {start.dtype}, but params {params.dtype}: give both the same dtype")
+    return tensor("W_h of start and params", (params.W_h - start.W_h).detach(), ("run", "unit", "unit"), finite=True)       # NaN would crash LAPACK
 
 # %% ../nbs/lib/35_lowrank.ipynb #be9a8a14
+@checked
 def truncate(
     start:Params,      # before training
     params:Params,     # after
@@ -45,6 +48,7 @@ def truncate(
     rank = count("rank", rank, 0)
     return replace(params, W_h=start.W_h + (u[..., :rank] * s[:, None, :rank]) @ v[:, :rank])
 
+@checked
 def loss_of(
     model:LeakyRNN,
     params:Params,
@@ -57,6 +61,7 @@ def loss_of(
 def _outputs(model, p, inputs):
     return batched.forward(p.W_h, p.W_x, p.b, p.w, p.b_out, inputs, start_state(p, inputs.shape[-2]), model.alpha, model.form, model.activation)[0]
 
+@checked
 def truncation_losses(
     model:LeakyRNN,
     start:Params,      # before training
@@ -65,22 +70,27 @@ def truncation_losses(
     ranks,             # whole numbers: range(26), say; 0 is W_0 itself
 ) -> Tensor:           # [run, rank]
     "The loss after truncation to each rank (Eq. 2)."
+    check_params(model, params); check_inputs(model, params, trials.inputs)
     u, s, v = torch.linalg.svd(_change(start, params))
+    ranks = [count("ranks", rank, 0) for rank in numbers("ranks", ranks, 1).astype(int)]
     keep = lambda k, rank: replace(params[k], W_h=(start.W_h[k] + (u[k, :, :rank] * s[k, :rank]) @ v[k, :rank])[None])
-    return torch.stack([torch.cat([loss_of(model, keep(k, count("ranks", rank, 0)), trials) for rank in ranks]) for k in range(len(params))])
+    return torch.stack([torch.cat([loss_of(model, keep(k, rank), trials) for rank in ranks]) for k in range(len(params))])
 
 # %% ../nbs/lib/35_lowrank.ipynb #73471829
+@checked
 def first_below(
     values,            # [..., place]: losses by rank from 0 on, or by step
     reference,         # [...] what they are compared with
     share:float=.05,   # of the reference (schuessler2020)
 ) -> np.ndarray:       # [...], NaN where no value is below
     "The first place at which a value is below a share of its reference: functional rank, convergence time."
-    values, level = np.asarray(values, float), share * np.asarray(reference, float)
+    values, level = numbers("values", values, finite=False), share * numbers("reference", reference, finite=False)
+    if values.ndim == 0 or level.shape not in ((), values.shape[:-1]): raise ValueError(f"reference must be one number, or one for each of values: {list(values.shape[:-1])}, got shape {list(level.shape)}")
     below = values < level[..., None]
     return np.where(below.any(-1), below.argmax(-1), np.nan)
 
 # %% ../nbs/lib/35_lowrank.ipynb #51a3e82c
+@checked
 def shuffle(
     start:Params,      # before training
     params:Params,     # after

@@ -11,6 +11,7 @@ from torch import Tensor
 from .checks import checked, count, one_of, shown, tensor
 from .initializers import draw
 from .models import LeakyRNN, Params, check_inputs, check_params, start_state
+from .trials import Trials
 
 # %% ../nbs/lib/32_lyapunov.ipynb #6c78e819
 def jacobian_times(
@@ -37,7 +38,8 @@ def slopes(model:LeakyRNN, params:Params, inputs:Tensor):
 # %% ../nbs/lib/32_lyapunov.ipynb #9fa59ad4
 def _growth(model, params, inputs, k, warmup):
     "log |R_ii| of each step that counts, [run, trial, k]."
-    check_params(model, params); check_inputs(model, params, inputs)
+    inputs = inputs.inputs if isinstance(inputs, Trials) else inputs if isinstance(inputs, Tensor) else driving_inputs(inputs)
+    check_params(model, params); check_inputs(model, params, inputs.to(params.dtype))
     k, warmup, n = count("k", k), count("warmup", warmup, 0), model.n_hidden
     if k > n: raise ValueError(f"k must be at most the number of units, {n}, got {k}")
     if warmup >= inputs.shape[-3]: raise ValueError(f"warmup must leave a step to count of {inputs.shape[-3]}, got {warmup}")
@@ -53,10 +55,11 @@ def _growth(model, params, inputs, k, warmup):
             Q, R = Q.mT, R.diagonal(dim1=-2, dim2=-1).abs()
         if t >= warmup: yield torch.where(R <= n * torch.finfo(R.dtype).eps * size, 0, R).log()
 
+@checked
 def lyapunov_exponents(
     model:LeakyRNN,
     params:Params,
-    inputs:Tensor,       # what drives the network, [time, trial, n_in] or [run, time, trial, n_in]
+    inputs,              # what drives the network, [time, trial, n_in] or [run, time, trial, n_in]; a batch of trials, or a task: its `driving_inputs`
     k:int=1,             # how many, from the largest
     warmup:int=0,        # steps at the start that do not count
     per:str="step",      # unit: per step, or per tau
@@ -68,10 +71,11 @@ def lyapunov_exponents(
         for growth in _growth(model, params, inputs, k, warmup): total, n = total + growth, n + 1
         return total / n / scale
 
+@checked
 def lyapunov_convergence(
     model:LeakyRNN,
     params:Params,
-    inputs:Tensor,       # as above
+    inputs,              # as above
     k:int=1,
     warmup:int=0,
 ) -> Tensor:             # [run, trial, step, k], per step
@@ -81,6 +85,7 @@ def lyapunov_convergence(
         return growth.cumsum(2) / torch.arange(1, growth.shape[2] + 1, device=growth.device)[:, None]
 
 # %% ../nbs/lib/32_lyapunov.ipynb #f046aced
+@checked
 def driving_inputs(
     task,                # any task
     n_trials:int=32,     # trajectories
@@ -88,9 +93,10 @@ def driving_inputs(
     seed:int=2**31,      # of the trials; the default never trains a network
 ) -> Tensor:             # [time, trial, n_in]
     "Inputs of several trials in a row, to drive a network for long enough."
-    if isinstance(task, type) or not hasattr(task, "sample"): raise TypeError(f"task must be one with sample(n_trials, seed, step), got {shown(task)}")
+    if isinstance(task, type) or not hasattr(task, "sample"): raise TypeError(f"inputs must be a tensor, Trials or a task with sample(n_trials, seed, step), got {shown(task)}")
     return in_a_row(task.sample(count("n_trials", n_trials) * count("together", together), count("seed", seed, 0), 0).inputs, together)
 
+@checked
 def in_a_row(
     inputs:Tensor,       # [time, trial, n_in]
     together:int,        # trials in a row in each trajectory

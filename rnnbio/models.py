@@ -90,6 +90,7 @@ class Params:
 
 # %% ../nbs/lib/20_models.ipynb #20a584c1
 @patch
+@checked
 def map(
     self:Params,
     function,         # Tensor -> Tensor
@@ -99,6 +100,7 @@ def map(
     return Params(**{name: function(t) for name, t in self.tensors().items()}, seeds=self.seeds)
 
 @patch
+@checked
 def to(
     self:Params,
     dtype:torch.dtype|None=None,
@@ -120,6 +122,7 @@ def __getitem__(
     return Params(**{name: t[runs] for name, t in self.tensors().items()}, seeds=[self.seeds[r] for r in runs])
 
 @patch(cls_method=True)
+@checked
 def cat(
     cls:Params,
     ensembles:list[Params],    # of the same kind of network
@@ -135,6 +138,7 @@ def cat(
 
 # %% ../nbs/lib/20_models.ipynb #f80ab2e2
 @patch
+@checked
 def init(
     self:LeakyRNN,
     seeds,                     # one for each run, all different: range(5) for five; a number is the one network of that seed
@@ -184,6 +188,7 @@ def step(
     return u if self.form == "current" else ACTIVATIONS[self.activation][0](u)
 
 @patch
+@checked
 def __call__(
     self:LeakyRNN,
     params:Params,      # of the ensemble

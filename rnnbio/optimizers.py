@@ -9,9 +9,10 @@ __all__ = ['OPTIMIZERS', 'adam', 'sgd', 'clipped_sgd', 'get_optimizer']
 from dataclasses import dataclass
 import torch
 from torch import Tensor
-from .checks import real, shown
+from .checks import checked, real, shown
 
 # %% ../nbs/lib/33_optimizers.ipynb #3acda8e6
+@checked
 @dataclass(frozen=True)
 class adam:
     "Adam (Eq. 1), with PyTorch's defaults."
@@ -20,7 +21,7 @@ class adam:
     eps:float = 1e-8
 
     def __post_init__(self):
-        for name, below in ("beta1", (1,)), ("beta2", (1,)), ("eps", ()): object.__setattr__(self, name, real(name, getattr(self, name), 0, *below))
+        for name, below in ("beta1", (1,)), ("beta2", (1,)), ("eps", ()): real(name, getattr(self, name), 0, *below)
 
     def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
         "The step at learning rate 1 for gradient `g`, the n-th (from 1); `memory` is kept between steps and updated."
@@ -29,24 +30,28 @@ class adam:
         v.mul_(self.beta2).addcmul_(g, g, value=1 - self.beta2)
         return m / (v / (1 - self.beta2**n)).sqrt_().add_(self.eps).mul_(self.beta1**n - 1)
 
+@checked
 @dataclass(frozen=True)
 class sgd:
     "Gradient descent with momentum."
     momentum:float = 0.
 
-    def __post_init__(self): object.__setattr__(self, "momentum", real("momentum", self.momentum, 0, 1))
+    def __post_init__(self): real("momentum", self.momentum, 0, 1)
 
     def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
         "The step at learning rate 1, as for `adam`."
         if self.momentum == 0: return -g
         return -_kept(memory, "m", g).mul_(self.momentum).add_(g)
 
+@checked
 @dataclass(frozen=True)
 class clipped_sgd(sgd):
     "Gradient descent with momentum, on gradients that are shortened to a length where they are longer (Eq. 2)."
     norm:float = 1.      # longest gradient of a network, all its numbers together
 
-    def __post_init__(self): super().__post_init__(); object.__setattr__(self, "norm", real("norm", self.norm, 1e-12))
+    def __post_init__(self):
+        super().__post_init__()
+        real("norm", self.norm, 1e-12)
 
     def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
         "The step at learning rate 1, as for `adam`."
@@ -60,6 +65,7 @@ def _kept(memory, name, g) -> Tensor:
     if name not in memory: memory[name] = torch.zeros_like(g)
     return memory[name]
 
+@checked
 def get_optimizer(
     optimizer,       # a name of `OPTIMIZERS`, or one with its settings: adam(eps=1e-6)
 ):

@@ -8,12 +8,14 @@ __all__ = ['autograd_gradient', 'online_gradient']
 # %% ../nbs/lib/31_oracles.ipynb #0d6026f2
 import torch
 from torch import Tensor
+from .checks import checked
 from .kernels.batched import ACTIVATIONS
 from .models import LeakyRNN, Params, start_state
 from .rules import Rule, back_matrix, feedback_matrix, get_rule, gradient, type_mean
 from .trials import Trials
 
 # %% ../nbs/lib/31_oracles.ipynb #a20b004c
+@checked
 def autograd_gradient(
     model:LeakyRNN,
     params:Params,
@@ -56,6 +58,7 @@ def _hop(model, types, B, goal, rates, outputs):
     return torch.cat([(1 - model.alpha) * heard[:, 1:] @ types[:, None], torch.zeros_like(heard[:, :1])], 1).detach()
 
 # %% ../nbs/lib/31_oracles.ipynb #36fa8b44
+@checked
 def online_gradient(
     model:LeakyRNN,
     params:Params,

@@ -71,6 +71,7 @@ RULES = {rule.name: rule for rule in (
     Rule("tbptt",       back="full", window=10),              # 10 steps: liu2022's appendix
 )}
 
+@checked
 def get_rule(
     rule,         # a name of `RULES`, or a Rule
     **changes,    # fields of the row to change: window=5, feedback="symmetric", ...
@@ -87,6 +88,7 @@ def _random_feedback(seeds, n, n_out, dtype, device) -> Tensor: return (draw("no
 @lru_cache(maxsize=64)
 def _given_feedback(matrix, dtype, device) -> Tensor: return torch.tensor(matrix, dtype=torch.float64).to(device, dtype)
 
+@checked
 def feedback_matrix(
     rule:Rule,
     params:Params,
@@ -101,6 +103,7 @@ def feedback_matrix(
     return given.expand(runs, n, n_out)
 
 # %% ../nbs/lib/30_rules.ipynb #3236c479
+@checked
 def dale_types(
     n:int,                     # units
     excitatory:float = .8,     # fraction of excitatory units (liu2021: 80:20)
@@ -116,6 +119,7 @@ def _members(types, n, dtype, device) -> Tensor:
     if labels.shape != (n,): raise ValueError(f"types must name one cell type for each of {n} units, got {len(labels)}")
     return F.one_hot(labels).to(device, dtype)
 
+@checked
 def type_mean(
     W:Tensor,         # weights [run, post, pre]
     types:str|tuple,  # as in Rule
@@ -127,6 +131,7 @@ def type_mean(
     return there * (member @ mean @ member.mT)
 
 # %% ../nbs/lib/30_rules.ipynb #358d24c4
+@checked
 def back_matrix(
     rule:Rule,
     params:Params,
@@ -151,6 +156,7 @@ def _forward(model, params, inputs):
     "Outputs [run, time, trial, n_out] and the tape of the kernel."
     return _kernel(params).forward(*_weights(params), inputs, start_state(params, inputs.shape[-2]), model.alpha, model.form, model.activation)
 
+@checked
 def learning_signal(
     model:LeakyRNN,
     params:Params,
@@ -170,6 +176,7 @@ def learning_signal(
         W_h, W_x, b, w, b_out = grads
         return loss, accuracy, Params(W_h, W_x, w, b if model.bias else None, b_out if model.bias else None, seeds=params.seeds)
 
+@checked
 def gradient(
     model:LeakyRNN,
     params:Params,
@@ -212,6 +219,7 @@ def _carried_forward(model, params, trials, rule, rates, error):
     return total[..., :n], total[..., n:-1], total[..., -1], readout, error.sum((1, 2))
 
 # %% ../nbs/lib/30_rules.ipynb #c1379dea
+@checked
 def gradient_alignment(
     model:LeakyRNN,
     params:Params,
@@ -226,6 +234,7 @@ def gradient_alignment(
     unit = lambda g: (flat := g[of].flatten(1).double()) / flat.norm(dim=1, keepdim=True)      # however small; a gradient of 0 has no direction
     return (unit(mine) * unit(theirs)).sum(1).to(params.dtype)
 
+@checked
 def credit_reach(
     model:LeakyRNN,
     params:Params,

@@ -8,9 +8,10 @@ __all__ = ['generator', 'distinct_seeds']
 # %% ../nbs/lib/01_seeds.ipynb #04d4ea2a
 import hashlib
 import numpy as np
-from .checks import count
+from .checks import checked, count
 
 # %% ../nbs/lib/01_seeds.ipynb #7d731a0f
+@checked
 def generator(
     seed:int,       # the individual, 0 or more
     stream:str,     # what the numbers are for; streams are independent of each other
@@ -21,6 +22,7 @@ def generator(
     return np.random.Generator(np.random.Philox(key=np.frombuffer(key, "<u8")))
 
 # %% ../nbs/lib/01_seeds.ipynb #fe13a83b
+@checked
 def distinct_seeds(
     seeds,                  # one seed, or several
 ) -> tuple[int, ...]:

@@ -58,6 +58,7 @@ class Fit:
 FIT_FORMAT = 2     # of saved fits; a file of a later format is refused. 2: with a checksum
 
 @patch
+@checked
 def save(
     self:Fit,
     path,              # file to write; replaced if it exists
@@ -81,6 +82,7 @@ def _fingerprint(said:str, tensors:dict) -> str:
     return digest.hexdigest()
 
 @patch(cls_method=True)
+@checked
 def load(
     cls:Fit,
     path,       # a file that `save` wrote
@@ -106,6 +108,7 @@ def _fit(cls, about, tensors) -> Fit:
     return cls(model, params, Rule(**about["rule"]), OPTIMIZERS[name](**settings), xr.Dataset(variables, coords, about["attrs"]))
 
 @patch
+@checked
 def module(
     self:Fit,
     run:int=0,      # which run
@@ -181,6 +184,7 @@ def _update(state:State, model, params, which, rule, optimizer, rates, signs, tr
     state.diverged.copy_(torch.where(alive & ~healthy, n - 1, state.diverged))
     return torch.where(alive, torch.stack([loss, accuracy]), torch.nan)
 
+@checked
 def train(
     model:LeakyRNN,
     params:Params,            # where each run starts; left untouched
@@ -190,7 +194,7 @@ def train(
     steps:int=1000,           # updates, one per batch
     n_trials:int=32,          # fresh trials in a batch (zhang2024, schuessler2020)
     optimizer="adam",         # adam, sgd, or one with its settings: sgd(momentum=.9)
-    trained:tuple|None=None,  # names of what learns: ("W_h",) alone, say; None: all weights and biases. The initial state h0 never does
+    trained:str|tuple|None=None,  # names of what learns: ("W_h",) alone, say; None: all weights and biases. The initial state h0 never does
     keep_signs:bool=False,    # units that excite (or inhibit) at the start do so to the end: after each update a recurrent weight of the wrong sign is set to 0 (liu2024 Fig. 17)
     floss:flossing|None=None, # gradient flossing of W_h before training, or before every so many updates
     every:int|None=None,      # measure before every so many updates, and at the end

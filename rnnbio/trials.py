@@ -86,6 +86,7 @@ def _like(trials:Trials, outputs:Tensor) -> None:
         raise ValueError(f"outputs of shape {list(outputs.shape)} do not fit trials with leading axes {list(lead)}")
     if outputs.device.type == "cpu": check_targets(trials, outputs.shape[-1])       # a GPU would have to be waited for; `train` has checked before it sent them
 
+@checked
 def check_targets(trials:Trials, n_out:int) -> None:
     "ValueError unless the targets are for so many outputs."
     y = trials.targets
@@ -93,6 +94,7 @@ def check_targets(trials:Trials, n_out:int) -> None:
     if not trials.labelled and y.shape[-1] != n_out: raise ValueError(f"targets are {y.shape[-1]} wide, but outputs {n_out}")
 
 @patch
+@checked
 def loss(
     self:Trials,
     outputs:Tensor,    # [run, time, trial, n_out]
@@ -106,6 +108,7 @@ def loss(
     return (self.mask * surprise).sum((-2, -1)) / weight
 
 @patch
+@checked
 def error(
     self:Trials,
     outputs:Tensor,    # [run, time, trial, n_out]
@@ -118,6 +121,7 @@ def error(
 
 # %% ../nbs/lib/10_trials.ipynb #68e8f1d8
 @patch
+@checked
 def accuracy(
     self:Trials,
     outputs:Tensor,    # [run, time, trial, n_out]
@@ -151,6 +155,7 @@ def tensors(self:Trials) -> tuple[Tensor, ...]:
     return self.inputs, self.targets, self.mask, self.response
 
 @patch
+@checked
 def map(
     self:Trials,
     function,        # Tensor -> Tensor
@@ -160,6 +165,7 @@ def map(
     return Trials._trusted(*(function(t) for t in self.tensors()))
 
 @patch
+@checked
 def to(
     self:Trials,
     dtype:torch.dtype|None=None,      # float dtype; labels stay whole numbers
@@ -174,6 +180,7 @@ def to(
     return moved
 
 @patch
+@checked
 def trials(
     self:Trials,
     which:slice,    # of the trials
@@ -183,6 +190,7 @@ def trials(
     cut = lambda t, axis: t[(*[slice(None)] * (t.ndim + axis), which)]
     return Trials._trusted(cut(self.inputs, -2), cut(self.targets, -1 if self.labelled else -2), cut(self.mask, -1), cut(self.response, -1))
 
+@checked
 def stack_trials(
     batches:list[Trials],    # batches of one kind and size
 ) -> Trials:                 # a run axis in front

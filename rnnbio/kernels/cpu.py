@@ -290,6 +290,7 @@ def _check_batch(targets, mask, response, shape, dtype, n_out) -> None:
         if t.shape != wanted or t.dtype != kind: raise ValueError(f"{name} must be {kind} of shape {list(wanted)}, got {t.dtype} of shape {list(t.shape)}")
     if labelled and not 0 <= targets.min() <= targets.max() < n_out: raise ValueError(f"targets must be labels from 0 to {n_out - 1}, got {int(targets.min())} to {int(targets.max())}")
 
+@checked
 def loss_and_gradient(
     W_h:Tensor, W_x:Tensor, b:Tensor|None, w:Tensor, b_out:Tensor|None,       # as in Params
     inputs:Tensor, targets:Tensor, mask:Tensor, response:Tensor,              # as in Trials; one batch for all runs, or a run axis in front of each
@@ -357,6 +358,7 @@ def _carry_all(W, x, start, q, alpha, form, activation, Z, post, pre, growth, gr
             growth[k] = _carry(W[k, :N], Z[worker], q[k], alpha, form, activation, post[worker], pre[worker])
             _sum_of_products(post[worker].reshape(T * B, N), pre[worker].reshape(T * B, N), (1 - alpha) / (T * B), grad[k])
 
+@checked
 def growth_and_gradient(
     W_h:Tensor, W_x:Tensor, b:Tensor|None,      # as in Params
     inputs:Tensor,         # [time, trial, n_in] or [run, time, trial, n_in]
