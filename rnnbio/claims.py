@@ -9,7 +9,7 @@ __all__ = ['Claim', 'load_claims', 'log_ratio', 'rank_correlation', 'gap_closes'
 # %% ../nbs/lib/12_claims.ipynb #433e257f
 import itertools
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 import numpy as np
 from scipy.special import stdtrit
 from .checks import checked, numbers, one_of, real, shown, text
