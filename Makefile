@@ -6,7 +6,8 @@ PROFILE ?= quick
 DEVICE  ?= auto
 SEED    ?= 0
 SCHEDULER := $(if $(filter undefined,$(origin SCHEDULER)),$(value RNNBIO_SCHEDULER),$(value SCHEDULER))
-PYTHON  ?= $(firstword $(foreach p,python3 python python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1)' >/dev/null 2>&1 && echo $(p))))
+PYTHON  ?= $(eval PYTHON := $(or $(call fits,python3),$(call fits,python),$(call fits,python3.13),$(call fits,python3.12),$(call fits,python3.11)))$(PYTHON)
+fits     = $(shell $1 -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1)' >/dev/null 2>&1 && echo $1)
 
 # What was asked for is looked at first, by `value`, which does not expand it: make would run $(shell ...) in it.
 without = $(if $2,$(call without,$(subst $(firstword $2),,$1),$(wordlist 2,$(words $2),$2)),$1)
@@ -56,7 +57,7 @@ $(NAMES): %: $(OUT)/%.ipynb
 report: $(READY)      ## every claim's verdict, into figures/paper/REPORT.md
 	@"$(PY)" -m rnnbio.report
 
-test: $(READY)        ## the notebooks' own checks, then pytest
+test: $(READY) $(KERNEL)     ## the notebooks' own checks, then pytest
 	"$(PY)" -c 'from nbdev.test import nbdev_test; nbdev_test(n_workers=2, do_print=True)'
 	"$(PY)" -m pytest
 

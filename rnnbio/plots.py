@@ -92,10 +92,10 @@ def _at(what, table, name):
 
 def _names(what, value):
     "Labels as text."
-    try: names = [] if isinstance(value, (str, bytes)) else [str(v) for v in value]
+    try: names = [] if isinstance(value, (str, bytes)) else list(value)
     except TypeError: names = []
-    if not names: raise TypeError(f"{what} must be a list of names, got {shown(value)}")
-    return names
+    if not names or not all(isinstance(v, (str, int, float, np.generic)) for v in names): raise TypeError(f"{what} must be a list of names, got {shown(value)}")
+    return [str(v) for v in names]
 
 def _colors(what, value, n):
     "A colour for each of `n` conditions."
@@ -134,6 +134,7 @@ def plot_trial(
         if value is not None and (value.ndim not in (1, 2) or len(value) != len(inputs)):
             raise ValueError(f"{what} must have the {len(inputs)} time steps of inputs, got shape {list(value.shape)}")
     t = _time(len(inputs), step_ms)
+    input_names, output_names = (names and _names(what, names) for what, names in dict(input_names=input_names, output_names=output_names).items())
     with figure_style():
         fig, (top, bottom) = plt.subplots(2, 1, figsize=(3.4, 2.6), sharex=True, layout="constrained")
         _channels(top, t, inputs, input_names)
@@ -366,6 +367,8 @@ def plot_conditions(
         for column, values in panels.items():
             if values.shape[1] != len(names): raise ValueError(f"rows[{quantity!r}][{column!r}] must have a column for each of {len(names)} conditions, got shape {list(values.shape)}")
     for quantity in log: one_of("a quantity of log", quantity, rows)
+    for column in learned: _at("learned names a column: rows", rows[next(iter(rows))], column)
+    for panel in levels: _at("levels names a panel: rows", {(quantity, column): 0 for quantity in rows for column in columns}, panel)
     size = (min(7.2, 1. + 2. * len(columns)), .7 + 1.25 * len(rows))
     with figure_style():
         figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey="row", layout="constrained", squeeze=False)

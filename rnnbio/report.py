@@ -124,7 +124,8 @@ class Figure:
         last = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
         per_seed = xr.Dataset(dict(runs=xr.ones_like(last, int), diverged=(runs.diverged >= 0) | (runs.key == ""), not_learned=last >= share * level))
         table = per_seed.sum("seed").assign({name: runs[name].isel(seed=0, drop=True) for name in ("lr", "lr_note") if name in runs and "seed" in runs[name].dims})
-        table = table.to_dataframe().reset_index().drop(columns="seed", errors="ignore").assign(**labels)
+        rows = table.expand_dims("row").to_dataframe().reset_index()      # an axis, where a sweep has seeds only
+        table = rows.drop(columns=["row", "seed"], errors="ignore").assign(**labels)
         self.conditions += table.to_dict("records")
         self.sweeps += [json.loads(runs.attrs["sweep"])] if "sweep" in runs.attrs else []
         self.keys |= {str(key) for key in runs.key.values.ravel() if key}
@@ -236,7 +237,7 @@ def learning_table(
     _refuse_other_data(runs, ("loss", "accuracy"), ("step",))
     every, window, n = count("every", every), count("window", window), runs.sizes["step"]
     steps = sorted({*range(every - 1, n, every), n - 1})
-    smooth = runs[["loss", "accuracy"]].map(lambda v: v.copy(data=moving_average(v.transpose(..., "step"), window)) if v.dims[-1] == "step" else v)
+    smooth = runs[["loss", "accuracy"]].transpose(..., "step").map(lambda v: v.copy(data=moving_average(v, window)) if "step" in v.dims else v)
     return smooth.isel(step=steps).to_dataframe().reset_index()
 
 # %% ../nbs/lib/15_report.ipynb #9cadcdba
