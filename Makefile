@@ -1,15 +1,34 @@
 # rnnbio. `make` lists what can be made; README.md says more.
 #
-# VENV=.venv is made and filled by itself; VENV= (empty) uses the interpreter already active, as on Colab.
+# VENV=.venv is made and filled by itself; VENV= (empty) uses PYTHON, the interpreter already active, as on Colab.
 VENV    ?= .venv
 PROFILE ?= quick
 DEVICE  ?= auto
 SEED    ?= 0
-SCHEDULER ?= $(RNNBIO_SCHEDULER)
-PYTHON  ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1)' >/dev/null 2>&1 && echo $(p))))
+SCHEDULER := $(if $(filter undefined,$(origin SCHEDULER)),$(value RNNBIO_SCHEDULER),$(value SCHEDULER))
+PYTHON  ?= $(eval PYTHON := $(or $(call fits,python3),$(call fits,python),$(call fits,python3.13),$(call fits,python3.12),$(call fits,python3.11)))$(PYTHON)
+fits     = $(shell $1 -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1)' >/dev/null 2>&1 && echo $1)
 
-BIN     := $(if $(VENV),$(VENV)/bin/)
+# What was asked for is looked at first, by `value`, which does not expand it: make would run $(shell ...) in it.
+without = $(if $2,$(call without,$(subst $(firstword $2),,$1),$(wordlist 2,$(words $2),$2)),$1)
+refuse  = $(error $1 must be $2, got '$(value $1)')
+ifneq ($(words $(value PROFILE))/$(filter quick paper full test,$(value PROFILE)),1/$(value PROFILE))
+$(call refuse,PROFILE,one of quick paper full)
+endif
+ifneq ($(words $(value DEVICE))/$(filter auto cpu cuda,$(value DEVICE)),1/$(value DEVICE))
+$(call refuse,DEVICE,one of auto cpu cuda)
+endif
+ifneq ($(words $(value SEED))/$(call without,$(value SEED),0 1 2 3 4 5 6 7 8 9),1/)
+$(call refuse,SEED,a whole number of 0 or more)
+endif
+ifneq ($(filter-out 0 1,$(words $(value SCHEDULER)))$(findstring $$,$(value SCHEDULER)),)
+$(call refuse,SCHEDULER,an address like tcp://host:8786)
+endif
+
+# Always this interpreter and its modules: commands on the PATH, and scripts of a folder that was moved, may lead to another.
+PY      := $(if $(VENV),$(VENV)/bin/python,$(PYTHON))
 READY   := $(if $(VENV),$(VENV),.make)/.ready
+KERNEL  := .make/kernels/python3/kernel.json
 OUT     := figures/$(PROFILE)$(if $(filter-out 0,$(SEED)),-seed$(SEED))
 NAMES   := $(patsubst nbs/%.ipynb,%,$(wildcard nbs/*/fig*.ipynb))
 PAPERS  := $(sort $(patsubst %/,%,$(dir $(NAMES))))
@@ -17,13 +36,15 @@ FIGURES := $(NAMES:%=$(OUT)/%.ipynb)
 
 export CUBLAS_WORKSPACE_CONFIG := :4096:8
 export RNNBIO_SCHEDULER := $(SCHEDULER)
+export JUPYTER_PATH := $(CURDIR)/.make$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 
 .DEFAULT_GOAL := help
 .PHONY: help figures $(PAPERS) $(NAMES) report test export lab address docs clean FORCE
 .SECONDARY:
+.PRECIOUS: $(FIGURES)      # moved into place whole: nothing to delete where make is stopped
 
 help:              ## this list
-	@echo 'make <target> [PROFILE=quick|paper|full] [DEVICE=auto|cpu|cuda] [SEED=0] [SCHEDULER=tcp://host:8786] [VENV=.venv]'
+	@echo 'make <target> [PROFILE=quick|paper|full] [DEVICE=auto|cpu|cuda] [SEED=0] [SCHEDULER=tcp://host:8786] [VENV=.venv] [PYTHON=python3]'
 	@sed -nE 's/^([a-z]+): .*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 	@printf '  %s\n' 'one paper:  $(PAPERS)' 'one figure: $(NAMES)'
 
@@ -34,53 +55,59 @@ $(foreach p,$(PAPERS),$(eval $(p): $(filter $(OUT)/$(p)/%,$(FIGURES))))
 $(NAMES): %: $(OUT)/%.ipynb
 
 report: $(READY)      ## every claim's verdict, into figures/paper/REPORT.md
-	@$(BIN)python -m rnnbio.report
+	@"$(PY)" -m rnnbio.report
 
-test: $(READY)        ## the notebooks' own checks, then pytest
-	$(BIN)nbdev_test --n_workers 2 --do_print
-	$(BIN)python -m pytest
+test: $(READY) $(KERNEL)     ## the notebooks' own checks, then pytest
+	"$(PY)" -c 'from nbdev.test import nbdev_test; nbdev_test(n_workers=2, do_print=True)'
+	"$(PY)" -m pytest
 
 export: $(READY)      ## notebooks to rnnbio/, and clean them
-	$(BIN)nbdev_export
-	$(BIN)nbdev_clean
+	"$(PY)" -c 'from nbdev.export import nb_export; from nbdev.doclinks import nbdev_export; nbdev_export()'
+	"$(PY)" -c 'from nbdev.clean import nbdev_clean; nbdev_clean()'
 
-lab: $(READY)         ## open the notebooks in Jupyter
-	$(BIN)jupyter lab nbs
+lab: $(READY) $(KERNEL)      ## open the notebooks in Jupyter
+	"$(PY)" -m jupyterlab nbs
 
 address:              ## carry the repository's address from settings.ini into README, notebooks and CITATION
-	@slug=$$(sed -nE 's/^(user|repo) = (.*)/\2/p' settings.ini | paste -sd/) && branch=$$(sed -nE 's/^branch = (.*)/\1/p' settings.ini) && \
+	@slug=$$(sed -nE 's/^(user|repo) = (.*)/\2/p' settings.ini | paste -sd/ -) && branch=$$(sed -nE 's/^branch = (.*)/\1/p' settings.ini) && \
 	sed -i.bak -E "s#(github\.com/|research\.google\.com/github/)[^/ \")]+/rnnbio#\1$$slug#g; s#($$slug)(\.git)?(/blob/|@)[^/\" ]+#\1\2\3$$branch#g" README.md CITATION.cff nbs/*.ipynb nbs/*/*.ipynb && \
 	rm -f README.md.bak CITATION.cff.bak nbs/*.bak nbs/*/*.bak && echo "address: $$slug, branch $$branch"
 
 docs: $(READY)        ## a web site of the notebooks (needs quarto)
 	@command -v quarto >/dev/null || { echo 'make docs needs quarto (https://quarto.org), which is not on the PATH; the notebooks can be read as they are'; exit 1; }
-	$(BIN)nbdev_docs
+	"$(PY)" -c 'from nbdev.quarto import nbdev_docs; nbdev_docs()'
 
 clean:                ## forget quick figures and build stamps; paper figures and the environment stay
 	rm -rf figures/quick* figures/test* .make
 
 # The environment: pinned in a virtual one, as found in one that is already active (pip would replace Colab's own torch otherwise).
 $(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo 'rnnbio needs Python 3.11, 3.12 or 3.13: install one, or name it: make PYTHON=/path/to/python3.12'; exit 1; }
 ifneq ($(VENV),)
-	@test -n '$(PYTHON)' || { echo 'rnnbio needs Python 3.11, 3.12 or 3.13: install one, or name it: make PYTHON=/path/to/python3.12'; exit 1; }
 	@echo 'setting up $(VENV) with $(PYTHON) (once; some minutes)'
-	@test -x $(BIN)python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@test -x "$(PY)" || "$(PYTHON)" -m venv $(VENV)
+	@"$(PY)" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 else
-	@echo 'adding what is missing to the active Python'
-	@python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@echo 'adding what is missing to $(PYTHON)'
+	@"$(PY)" -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@mkdir -p .make
 endif
 	@touch $@
 
+# A kernel whose "python" is the one that runs papermill, found before any other of the name.
+$(KERNEL):
+	@mkdir -p $(dir $@)
+	@echo '{"argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "Python 3", "language": "python"}' > $@
+
 # A figure is made again when its notebook, its paper's claims or the package's content changes (an export alone changes times, not content).
 .make/source.sum: FORCE
 	@mkdir -p .make
-	@find rnnbio nbs -name '*.py' -o -name 'claims.toml' | LC_ALL=C sort | xargs cat | cksum > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@find rnnbio nbs -name .ipynb_checkpoints -prune -o \( -name '*.py' -o -name claims.toml \) -print | LC_ALL=C sort | xargs cat | cksum > $@.$$$$; cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@
 
-$(OUT)/%.ipynb: nbs/%.ipynb .make/source.sum | $(READY)
+$(OUT)/%.ipynb: nbs/%.ipynb .make/source.sum | $(READY) $(KERNEL)
 	@mkdir -p $(dir $@) .make/runs/$(dir $*)
 	@echo '$* ($(PROFILE))'
-	@RNNBIO_QUIET=1 $(BIN)papermill $< .make/runs/$*.ipynb -k python3 -p profile $(PROFILE) -p seed $(SEED) -p device $(DEVICE) -p out $(patsubst %/,%,$(dir $@)) \
-		|| { echo 'failed; the notebook up to the error: .make/runs/$*.ipynb'; exit 1; }
-	@mv .make/runs/$*.ipynb $@
+	@run=.make/runs/$*-$$$$.ipynb; \
+	RNNBIO_QUIET=1 "$(PY)" -m papermill $< $$run -k python3 -p profile $(PROFILE) -p seed $(SEED) -p device $(DEVICE) -p out $(patsubst %/,%,$(dir $@)) \
+		|| { test ! -f $$run || echo "failed; the notebook up to the error: $$run"; exit 1; }; \
+	mv $$run $@

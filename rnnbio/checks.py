@@ -71,7 +71,7 @@ def count(
 ) -> int:
     "`value` as a whole number of at least `least`, below 2^63."
     try: number = operator.index(_item(value)) if _scalar(value) else None
-    except TypeError: number = None
+    except (TypeError, ValueError): number = None
     if number is None or number < least:
         raise ValueError(f"{what} must be a whole number" + (f" of at least {least}" if least > -LARGEST else "") + f", got {shown(value)}")
     if number >= LARGEST: raise ValueError(f"{what} must be a whole number below 2^63, got {shown(value)}")

@@ -105,10 +105,10 @@ class Digits(Task):
 
     def plot(self, seed:int=0):
         "One digit as the network sees it: a row a step."
-        from rnnbio.plots import STYLE
+        from rnnbio.plots import figure_style
         import matplotlib.pyplot as plt
         trial = self.sample(1, seed)
-        with plt.rc_context(STYLE):
+        with figure_style():
             fig, ax = plt.subplots(figsize=(2.4, 2.4), layout="constrained")
             ax.imshow(trial.inputs[:, 0], cmap="gray_r", vmin=0, vmax=1); ax.set(xlabel="input (pixel of the row)", ylabel="time (steps)", title=f"{self.name} ({self.source}): {int(trial.targets[-1, 0])}")
         return ax

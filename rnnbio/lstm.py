@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from .checks import count, one_of, real
 from .compute import checkpoint_s
 from .machine import quiet
-from .plots import STYLE
+from .plots import figure_style
 from .report import device_name, pick_device
 from .seeds import generator
 from .sentiment import PAD, Corpus, Split
@@ -269,7 +269,7 @@ def plot_lstm(
     title:str,
 ):                         # matplotlib figure
     "Singular values and truncation (schuessler2020 Fig. 5a, b); below, how it was learned, and the other matrices (its supplement)."
-    with plt.rc_context(STYLE):
+    with figure_style():
         others = [m for m in MATRICES if m != "recurrent, layer 2"]
         figure, ax = plt.subplot_mosaic([[*"aaabbb"], ["loss"] * 3 + ["accuracy"] * 3, np.repeat(others, 2).tolist()], figsize=(7.2, 5.8), layout="constrained")
         for panel, matrix in ("a", "recurrent, layer 2"), *zip(others, others):

@@ -4,14 +4,17 @@
 
 # %% auto #0
 __all__ = ['STYLE', 'RULE_COLORS', 'RULE_LABELS', 'TASK_COLORS', 'STRUCTURE_COLORS', 'log_ticks', 'shade', 'gain_color',
-           'plot_trial', 'plot_activity', 'moving_average', 'plot_learning', 'plot_gains', 'plot_against_gain',
-           'plot_treatments', 'plot_choices', 'plot_conditions', 'name_conditions', 'plot_paired']
+           'figure_style', 'plot_trial', 'plot_activity', 'moving_average', 'plot_learning', 'plot_gains',
+           'plot_against_gain', 'plot_treatments', 'plot_choices', 'plot_conditions', 'name_conditions', 'plot_paired']
 
 # %% ../nbs/lib/13_plots.ipynb #9c9581f3
+from contextlib import contextmanager
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgb
+from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like, to_rgb
 from matplotlib.ticker import LogLocator
+from .checks import checked, count, numbers, one_of, real, shown
 
 # %% ../nbs/lib/13_plots.ipynb #de0e577b
 STYLE = {"font.size": 8, "axes.titlesize": 8, "figure.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7,
@@ -24,93 +27,173 @@ RULE_LABELS = {"bptt": "BPTT", "rtrl": "RTRL", "eprop": "e-prop", "eprop_state":
                "modprop": "ModProp", "mdgl": "MDGL", "tbptt": "truncated BPTT"}
 
 TASK_COLORS = {"flipflop": "#332288", "mante": "#CC6677", "romo": "#117733"}       # apart from those of the rules
-STRUCTURE_COLORS = {"null": "0.35", "cell types": "#882255", "connectome": "#44AA99", "Dale's law": "#999933", "chains": "#AA4499"}      # of initial connectivity (liu2024)
+STRUCTURE_COLORS = {"Gaussian": "0.35", "cell types": "#882255", "connectome": "#44AA99", "Dale's law": "#999933", "chains": "#AA4499"}      # of initial connectivity (liu2024); Gaussian: its null
 
+# %% ../nbs/lib/13_plots.ipynb #960eee0f
+@checked
 def log_ticks(
-    ax,
+    ax:Axes,
 ) -> None:
     "A logarithmic y axis with plain numbers: at 1, 2 and 5, or only at 1 where it spans more than two decades."
     ax.set_yscale("log")
-    if not any((np.asarray(line.get_ydata(), float) > 0).any() for line in ax.lines): ax.set_ylim(1, 10)      # nothing was drawn: no network converged, say
+    drawn = any((np.asarray(line.get_ydata(), float) > 0).any() for line in ax.lines)
+    if not drawn: ax.set_ylim(1, 10)      # no network converged, say
     low, high = ax.get_ylim()
-    ax.yaxis.set_major_locator(LogLocator(subs=(1,) if high / low > 100 else (1, 2, 5))); ax.yaxis.set_major_formatter("{x:g}"); ax.yaxis.set_minor_formatter("")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1,) if high / low > 100 else (1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("")
 
+@checked
 def shade(
     color,           # matplotlib colour
     light:float,     # 0: itself; 1: white
 ):                   # RGB
     "A lighter variant of a colour."
-    rgb = np.array(to_rgb(color))
+    if not 0 <= light <= 1: raise ValueError(f"light must lie in [0, 1], got {light}")
+    rgb = np.array(to_rgb(_color("color", color)))
     return tuple(rgb + (1 - rgb) * light)
 
+@checked
 def gain_color(
     gain:float,      # the gain
     most:float=2.,   # end of the scale: the largest gain of the figures
 ):                   # RGBA
     "Colour of a gain: dark for small, light for large, also in greyscale."
-    return plt.get_cmap("viridis")(.92 * min(gain / most, 1) ** .7)      # .7: small gains, of which there are more, lie further apart
+    if most <= 0: raise ValueError(f"most must be above 0, got {most}")
+    return plt.get_cmap("viridis")(.92 * min(real("gain", gain, 0) / most, 1) ** .7)      # .7: small gains, of which there are more, lie further apart
+
+def _color(what, value):
+    "`value` if it is a colour."
+    try: known = is_color_like(value)
+    except (TypeError, ValueError, OverflowError): known = False
+    if not known: raise ValueError(f"{what} must be a colour that matplotlib knows, got {shown(value)}")
+    return value
+
+# %% ../nbs/lib/13_plots.ipynb #6f72fa30
+@contextmanager
+def figure_style():
+    "The look of the figures while it lasts; only the style's own settings are put back after it."
+    before = {name: plt.rcParams[name] for name in STYLE}
+    plt.rcParams.update(STYLE)
+    try: yield
+    finally: plt.rcParams.update(before)
+
+# %% ../nbs/lib/13_plots.ipynb #282a3db3
+def _numbers_in(what, value, deep, ndim):
+    "Numbers with `ndim` axes, inside `deep` dictionaries, as arrays."
+    if not deep: return numbers(what, value, ndim, finite=False)
+    if not isinstance(value, dict) or not value: raise TypeError(f"{what} must be a dictionary with something in it, got {shown(value)}")
+    return {name: _numbers_in(f"{what}[{name!r}]", v, deep - 1, ndim) for name, v in value.items()}
+
+def _at(what, table, name):
+    "What stands there under a name."
+    if name in table: return table[name]
+    raise ValueError(f"{what} has nothing for {name!r}: it has {', '.join(map(repr, table)) or 'nothing at all'}")
+
+def _names(what, value):
+    "Labels as text."
+    try: names = [] if isinstance(value, (str, bytes)) else list(value)
+    except TypeError: names = []
+    if not names or not all(isinstance(v, (str, int, float, np.generic)) for v in names): raise TypeError(f"{what} must be a list of names, got {shown(value)}")
+    return [str(v) for v in names]
+
+def _colors(what, value, n):
+    "A colour for each of `n` conditions."
+    if not isinstance(value, (list, tuple)) or len(value) != n: raise ValueError(f"{what} must be a list of {n} colours, one for each condition, got {shown(value)}")
+    return [_color(f"{what}[{i}]", color) for i, color in enumerate(value)]
+
+def _yes_no(what, value, shape):
+    "True and False, in the shape of the values."
+    try: found = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError): found = np.array(None)
+    if found.dtype != bool or found.shape != shape: raise ValueError(f"{what} must be True and False in the shape of the values, {list(shape)}, got {shown(value)}")
+    return found
+
+def _levels(what, value):
+    "Numbers by label."
+    if not isinstance(value, dict): raise TypeError(f"{what} must be a dictionary of numbers by label, got {shown(value)}")
+    return {label: real(f"{what}[{label!r}]", level) for label, level in value.items()}
 
 # %% ../nbs/lib/13_plots.ipynb #70d83605
+@checked
 def plot_trial(
-    inputs,                 # [time, n_in]
-    targets,                # [time, n_out], or labels [time]
-    mask,                   # [time]: the target is drawn where this is above 0
-    outputs=None,           # a network's answer [time, n_out], dashed
-    input_names=(),         # one for each channel
-    output_names=(),
-    step_ms=None,           # duration of a step; None: axis in steps
-    title="",
-):                          # the two axes
+    inputs,                          # [time, n_in]
+    targets,                         # [time, n_out], or labels [time]
+    mask,                            # [time]: the target is drawn where this is above 0
+    outputs=None,                    # a network's answer [time, n_out], dashed
+    input_names:list|tuple=(),       # one for each channel
+    output_names:list|tuple=(),
+    step_ms:float|None=None,         # duration of a step; None: axis in steps
+    title:str="",
+):                                   # the two axes
     "One trial: inputs above, targets (and outputs) below."
-    inputs, targets, on = np.asarray(inputs), np.asarray(targets), np.asarray(mask) > 0
-    t = np.arange(len(inputs)) * (step_ms or 1)
-    with plt.rc_context(STYLE):
+    inputs, targets = numbers("inputs", inputs, 2, finite=False), numbers("targets", targets, finite=False)
+    on = numbers("mask", mask * 1 if str(getattr(mask, "dtype", "")).endswith("bool") else mask, 1) > 0
+    outputs = None if outputs is None else numbers("outputs", outputs, 2, finite=False)
+    for what, value in dict(targets=targets, mask=on, outputs=outputs).items():
+        if value is not None and (value.ndim not in (1, 2) or len(value) != len(inputs)):
+            raise ValueError(f"{what} must have the {len(inputs)} time steps of inputs, got shape {list(value.shape)}")
+    t = _time(len(inputs), step_ms)
+    input_names, output_names = (names and _names(what, names) for what, names in dict(input_names=input_names, output_names=output_names).items())
+    with figure_style():
         fig, (top, bottom) = plt.subplots(2, 1, figsize=(3.4, 2.6), sharex=True, layout="constrained")
         _channels(top, t, inputs, input_names)
         if targets.ndim == 1:
-            bottom.step(t[on], targets[on], where="mid", color="k"); bottom.set(yticks=range(len(output_names)), yticklabels=output_names)
+            bottom.step(t[on], targets[on], where="mid", color="k")
+            bottom.set(yticks=range(len(output_names)), yticklabels=output_names)
         else: _channels(bottom, t, np.where(on[:, None], targets, np.nan), output_names)
         if outputs is not None:
-            for o, column in enumerate(np.asarray(outputs).T): bottom.plot(t, column, "--", color=f"C{o}", lw=1)
-        top.set(ylabel="input", title=title); bottom.set(ylabel="target", xlabel="time (steps)" if step_ms is None else "time (ms)")
+            for o, column in enumerate(outputs.T): bottom.plot(t, column, "--", color=f"C{o}", lw=1)
+        top.set(ylabel="input", title=title)
+        bottom.set(ylabel="target", xlabel="time (steps)" if step_ms is None else "time (ms)")
     return top, bottom
+
+def _time(n, step_ms):
+    "The axis of time, in steps or milliseconds."
+    if step_ms is not None and step_ms <= 0: raise ValueError(f"step_ms must be above 0, got {step_ms}")
+    return np.arange(n) * (step_ms or 1)
 
 def _channels(ax, t, columns, names):
     "One line for each channel; parallel lines are labelled in a legend beside the panel."
     for i, column in enumerate(columns.T): ax.plot(t, column, label=names[i] if i < len(names) else f"channel {i + 1}")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6)
 
+@checked
 def plot_activity(
-    hidden,           # states of one trial [time, unit]
-    step_ms=None,     # duration of a step; None: axis in steps
-    title="",
-):                    # axes
+    hidden,                    # states of one trial [time, unit]
+    step_ms:float|None=None,   # duration of a step; None: axis in steps
+    title:str="",
+):                             # axes
     "Activity of every unit over one trial, units sorted by the time of their largest activity."
-    hidden = np.asarray(hidden)
+    hidden = numbers("hidden", hidden, 2)
     order = np.argsort(np.abs(hidden).argmax(0), kind="stable")
     span = np.abs(hidden).max() or 1
-    with plt.rc_context(STYLE):
+    extent = (0, _time(2, step_ms)[1] * len(hidden), hidden.shape[1], 0)
+    with figure_style():
         fig, ax = plt.subplots(figsize=(3.4, 2.2), layout="constrained")
-        image = ax.imshow(hidden[:, order].T, aspect="auto", cmap="RdBu_r", vmin=-span, vmax=span, interpolation="nearest", extent=(0, len(hidden) * (step_ms or 1), hidden.shape[1], 0))
+        image = ax.imshow(hidden[:, order].T, aspect="auto", cmap="RdBu_r", vmin=-span, vmax=span, interpolation="nearest", extent=extent)
         ax.set(xlabel="time (steps)" if step_ms is None else "time (ms)", ylabel="unit (sorted)", title=title)
         fig.colorbar(image, label="state h")
     return ax
 
 # %% ../nbs/lib/13_plots.ipynb #5d1bda29
+@checked
 def moving_average(
     curves,             # [..., step]
     window:int=100,     # steps; 100: block length of yang2020's printed loss
 ) -> np.ndarray:        # same shape; the mean of the last `window` steps, of fewer at the start
     "Trailing mean along the last axis."
-    curves = np.asarray(curves, float)
+    window, curves = count("window", window), numbers("curves", curves, finite=False)
+    if not curves.ndim: raise ValueError(f"curves must have an axis of steps, got {curves}")
     total = np.cumsum(np.concatenate([np.zeros((*curves.shape[:-1], 1)), curves], -1), -1)
     n = np.arange(1, curves.shape[-1] + 1)
     first = np.maximum(n - window, 0)
     return (total[..., n] - total[..., first]) / (n - first)
 
 # %% ../nbs/lib/13_plots.ipynb #61d17938
+@checked
 def plot_learning(
-    ax,                     # where to draw
+    ax:Axes,                # where to draw
     curves:dict,            # label: loss [seed, step]
     colors:dict,            # label: colour
     levels:dict={},         # label: a loss to compare with, drawn dotted
@@ -118,18 +201,23 @@ def plot_learning(
     window:int=100,         # of the moving average
 ) -> None:
     "Loss against training step: mean and standard deviation over seeds of the smoothed curves."
+    curves, levels, start = _numbers_in("curves", curves, 1, 2), _levels("levels", levels), count("start", start, 0)
     for label, runs in curves.items():
-        steps = np.arange(start, np.shape(runs)[1], max(1, (np.shape(runs)[1] - start) // 400))      # more points than a column has pixels only make the file large
+        n = runs.shape[1]
+        if start >= n: raise ValueError(f"start must lie below the {n} steps of curves[{label!r}], got {start}")
+        color = _color(f"colors[{label!r}]", _at("colors", colors, label))
+        steps = np.arange(start, n, max(1, (n - start) // 400))      # more points than a column has pixels only make the file large
         smooth = moving_average(runs, window)[:, steps]
         mean, std = smooth.mean(0), smooth.std(0)
-        ax.plot(steps, mean, color=colors[label], label=label)
-        ax.fill_between(steps, mean - std, mean + std, color=colors[label], alpha=.2, lw=0)
+        ax.plot(steps, mean, color=color, label=label)
+        ax.fill_between(steps, mean - std, mean + std, color=color, alpha=.2, lw=0)
     for label, level in levels.items():
         ax.axhline(level, color="0.5", lw=.8, ls=":")
         ax.annotate(label, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6, color="0.4")
     ax.set(xlabel="training step", ylabel="loss", ylim=(0, None), xlim=(start, None))
 
 # %% ../nbs/lib/13_plots.ipynb #079dc42e
+@checked
 def plot_gains(
     panels:dict,         # title: {gain: loss [seed, step]}
     level,               # loss of knowing when to answer but not what: a number, or {title: number}
@@ -138,13 +226,19 @@ def plot_gains(
     start:int=200,       # first step shown
 ):                       # matplotlib figure
     "Learning curves by gain, a panel for each condition."
-    with plt.rc_context(STYLE):
-        columns = columns or len(panels)
-        rows = -(-len(panels) // columns)
-        figure, axes = plt.subplots(rows, columns, figsize=(min(7.2, .6 + 2.7 * columns), .5 + 1.9 * rows), sharey="row", layout="constrained", squeeze=False)
+    panels, start = _numbers_in("panels", panels, 2, 2), count("start", start, 0)
+    level = _levels("level", level if isinstance(level, dict) else dict.fromkeys(panels, real("level", level)))
+    levels = {name: _at("level", level, name) for name in panels}
+    colors = {gain: gain_color(gain) for curves in panels.values() for gain in curves}
+    columns = count("columns", columns, 0) or len(panels)
+    rows = -(-len(panels) // columns)
+    with figure_style():
+        size = (min(7.2, .6 + 2.7 * columns), .5 + 1.9 * rows)
+        figure, axes = plt.subplots(rows, columns, figsize=size, sharey="row", layout="constrained", squeeze=False)
         axes = axes.ravel()
         for i, (ax, (name, curves)) in enumerate(zip(axes, panels.items())):
-            plot_learning(ax, curves, {gain: gain_color(gain) for gain in curves}, {"knows when, not which" if i == 0 else "": level if np.isscalar(level) else level[name]}, start=min(start, np.shape(next(iter(curves.values())))[1] // 2))
+            first = min(start, *(runs.shape[1] // 2 for runs in curves.values()))
+            plot_learning(ax, curves, colors, {"knows when, not which" if i == 0 else "": levels[name]}, first)
             ax.set_title(name)
             if i % columns: ax.set_ylabel("")
             if i < len(panels) - columns: ax.set_xlabel("")
@@ -153,24 +247,31 @@ def plot_gains(
     return figure
 
 # %% ../nbs/lib/13_plots.ipynb #bc5e3bea
+@checked
 def plot_against_gain(
-    ax,
+    ax:Axes,
     gains,            # [gain]
     values,           # [seed, gain]
     color,
-    label="",
-    style="-",
+    label:str="",
+    style:str="-",    # of the line, as matplotlib writes it
     learned=None,     # [seed, gain] bool: draw every network, filled when it has learned
 ) -> None:
     "Mean and standard deviation over seeds; NaN is left out."
-    values = np.asarray(values)
+    gains, values = numbers("gains", gains, 1), numbers("values", values, 2, finite=False)
+    if values.shape[1] != len(gains): raise ValueError(f"values must have a column for each of {len(gains)} gains, got shape {list(values.shape)}")
+    learned = None if learned is None else _yes_no("learned", learned, values.shape)
+    _color("color", color)
+    one_of("style", style, ("-", "--", "-.", ":", ""))
     ax.errorbar(gains, np.nanmean(values, 0), np.nanstd(values, 0), color=color, ls=style, marker="" if learned is not None else "o", ms=3, capsize=1.5, lw=1, label=label)
     if learned is not None:
         x = np.broadcast_to(gains, values.shape)
-        for which, face in (learned, color), (~learned, "none"): ax.scatter(x[which], values[which], s=7, facecolor=face, edgecolor=color, lw=.6, alpha=.7)
+        for which, face in (learned, color), (~learned, "none"):
+            ax.scatter(x[which], values[which], s=7, facecolor=face, edgecolor=color, lw=.6, alpha=.7)
     ax.set(xlabel="gain")
 
 # %% ../nbs/lib/13_plots.ipynb #e6844e36
+@checked
 def plot_treatments(
     curves:dict,         # row: {gain: {treatment: loss [seed, step]}}
     ends:dict,           # row: {treatment: final loss [seed, gain]}
@@ -180,22 +281,40 @@ def plot_treatments(
     title:str,
 ):                       # matplotlib figure
     "Learning curves by treatment, a panel for each gain, and bars of the final loss; a row for each alpha."
-    with plt.rc_context(STYLE):
-        wide = len(next(iter(curves.values()))) + 1
-        figure, axes = plt.subplots(len(curves), wide, figsize=(7.2, .6 + 1.7 * len(curves)), sharey=True, layout="constrained", squeeze=False, gridspec_kw={"width_ratios": [1] * (wide - 1) + [1.6]})
+    curves, ends = _numbers_in("curves", curves, 3, 2), _numbers_in("ends", ends, 2, 2)
+    ends = {row: _at("ends", ends, row) for row in curves}
+    n_gains = len(next(iter(curves.values())))
+    for row, bars in ends.items():
+        if len(curves[row]) != n_gains: raise ValueError(f"curves[{row!r}] must have {n_gains} gains, as the first row has, got {len(curves[row])}")
+        for gain in curves[row]: real(f"a gain of curves[{row!r}]", gain)
+        for name, values in bars.items():
+            _color(f"colors[{name!r}]", _at("colors", colors, name))
+            if values.shape[1] != n_gains: raise ValueError(f"ends[{row!r}][{name!r}] must have a column for each of {n_gains} gains, got shape {list(values.shape)}")
+    with figure_style():
+        figure, axes = plt.subplots(len(curves), n_gains + 1, figsize=(7.2, .6 + 1.7 * len(curves)), sharey=True, layout="constrained", squeeze=False, width_ratios=[1] * n_gains + [1.6])
         for row, (alpha, panels) in zip(axes, curves.items()):
             for ax, (gain, treated) in zip(row, panels.items()):
                 plot_learning(ax, treated, colors, {"": level}, start)
-                ax.set(title=f"gain {gain:g}", ylabel="", xlabel=""); ax.tick_params(axis="x", labelrotation=45)
+                ax.set(title=f"gain {gain:g}", ylabel="", xlabel="")
+                ax.tick_params(axis="x", labelrotation=45)
             row[0].set_ylabel(f"α = {alpha}\n\nloss")
-            gains, width = list(panels), .8 / len(colors)
-            for i, (name, values) in enumerate(ends[alpha].items()): row[-1].bar(np.arange(len(gains)) + (i - (len(colors) - 1) / 2) * width, values.mean(0), width, yerr=values.std(0), color=colors[name], error_kw={"lw": .6}, label=name)
-            row[-1].set(xticks=range(len(gains)), xticklabels=[f"{g:g}" for g in gains], title="at the end"); row[-1].axhline(level, color="0.5", lw=.8, ls=":")
-        axes[-1, (wide - 1) // 2].set_xlabel("training step"); axes[-1, -1].set_xlabel("gain")
+            _bars(row[-1], list(panels), ends[alpha], colors)
+            row[-1].axhline(level, color="0.5", lw=.8, ls=":")
+        axes[-1, n_gains // 2].set_xlabel("training step")
+        axes[-1, -1].set_xlabel("gain")
         axes[0, -1].legend(fontsize=6, loc="lower left", bbox_to_anchor=(0, 1.12), ncols=1)
         figure.suptitle(title, x=.4)
     return figure
 
+def _bars(ax, gains, ends, colors):
+    "Final loss by treatment, side by side at each gain."
+    width = .8 / len(colors)
+    for i, (name, values) in enumerate(ends.items()):
+        at = np.arange(len(gains)) + (i - (len(colors) - 1) / 2) * width
+        ax.bar(at, values.mean(0), width, yerr=values.std(0), color=colors[name], error_kw={"lw": .6}, label=name)
+    ax.set(xticks=range(len(gains)), xticklabels=[f"{g:g}" for g in gains], title="at the end")
+
+@checked
 def plot_choices(
     panels:dict,         # choice: {rule: final loss [seed, gain]}
     gains,
@@ -204,20 +323,32 @@ def plot_choices(
     title:str,
 ):                       # matplotlib figure
     "Final loss against gain, geometric mean and standard deviation over seeds, a panel for each choice."
-    with plt.rc_context(STYLE):
-        columns = min(4, len(panels)); rows = -(-len(panels) // columns)
+    panels, gains, levels = _numbers_in("panels", panels, 2, 2), numbers("gains", gains, 1), _levels("levels", levels)
+    for name, by_rule in panels.items():
+        _at("levels", levels, name)
+        for rule, values in by_rule.items():
+            one_of(f"a rule of panels[{name!r}]", rule, RULE_COLORS)
+            _at("effects", effects, (name, rule))
+            if values.shape[1] != len(gains): raise ValueError(f"panels[{name!r}][{rule!r}] must have a column for each of {len(gains)} gains, got shape {list(values.shape)}")
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    with figure_style():
         figure, axes = plt.subplots(rows, columns, figsize=(7.2, .5 + 1.75 * rows), layout="constrained", squeeze=False)
         for ax, (name, by_rule) in zip(axes.ravel(), panels.items()):
             for i, (rule, values) in enumerate(by_rule.items()):
-                mean, std = np.nanmean(np.log(values), 0), np.nanstd(np.log(values), 0)
-                ax.errorbar(gains, np.exp(mean), [np.exp(mean) - np.exp(mean - std), np.exp(mean + std) - np.exp(mean)], color=RULE_COLORS[rule], marker="o", ms=3, capsize=1.5, lw=1)
-                ax.annotate(effects[name, rule], (.03, .97 - .11 * i), xycoords="axes fraction", va="top", fontsize=6, color=RULE_COLORS[rule]).set_in_layout(False)
-            ax.axhline(levels[name], color="0.5", lw=.8, ls=":"); ax.set(title=name, ylim=(0, 1.7 * levels[name]), ylabel="loss", xlabel="gain")
+                mean, std, color = np.nanmean(np.log(values), 0), np.nanstd(np.log(values), 0), RULE_COLORS[rule]
+                middle, low, high = np.exp(mean), np.exp(mean - std), np.exp(mean + std)
+                ax.errorbar(gains, middle, [middle - low, high - middle], color=color, marker="o", ms=3, capsize=1.5, lw=1)
+                text = ax.annotate(effects[name, rule], (.03, .97 - .11 * i), xycoords="axes fraction", va="top", fontsize=6, color=color)
+                text.set_in_layout(False)
+            ax.axhline(levels[name], color="0.5", lw=.8, ls=":")
+            ax.set(title=name, ylim=(0, 1.7 * levels[name]), ylabel="loss", xlabel="gain")
         for ax in axes.ravel()[len(panels):]: ax.set_axis_off()
         figure.suptitle(title)
     return figure
 
 # %% ../nbs/lib/13_plots.ipynb #94148ea6
+@checked
 def plot_conditions(
     rows:dict,           # quantity: {column: values [seed, condition]}
     conditions,          # names, under the last row
@@ -229,29 +360,44 @@ def plot_conditions(
     log:tuple=(),        # quantities on a logarithmic axis
 ):                       # matplotlib figure
     "A row for each quantity, a column for each task (or whatever the columns are)."
+    rows, names = _numbers_in("rows", rows, 2, 2), _names("conditions", conditions)
     columns = list(next(iter(rows.values())))
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(len(rows), len(columns), figsize=(min(7.2, 1. + 2. * len(columns)), .7 + 1.25 * len(rows)), sharex=True, sharey="row", layout="constrained", squeeze=False)
+    for quantity, panels in rows.items():
+        if list(panels) != columns: raise ValueError(f"rows[{quantity!r}] must have the columns {columns} of the first, got {list(panels)}")
+        for column, values in panels.items():
+            if values.shape[1] != len(names): raise ValueError(f"rows[{quantity!r}][{column!r}] must have a column for each of {len(names)} conditions, got shape {list(values.shape)}")
+    for quantity in log: one_of("a quantity of log", quantity, rows)
+    for column in learned: _at("learned names a column: rows", rows[next(iter(rows))], column)
+    for panel in levels: _at("levels names a panel: rows", {(quantity, column): 0 for quantity in rows for column in columns}, panel)
+    size = (min(7.2, 1. + 2. * len(columns)), .7 + 1.25 * len(rows))
+    with figure_style():
+        figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey="row", layout="constrained", squeeze=False)
         for (quantity, panels), line in zip(rows.items(), axes):
-            for ax, (column, values) in zip(line, panels.items()): plot_paired(ax, values, colors, learned.get(column), levels.get((quantity, column), {}), ax is line[0])
+            for ax, (column, values) in zip(line, panels.items()):
+                plot_paired(ax, values, colors, learned.get(column), levels.get((quantity, column), {}), ax is line[0])
             line[0].set_ylabel(quantity)
             if quantity in log: log_ticks(line[0])
         for ax, column in zip(axes[0], columns): ax.set_title(column)
-        for ax in axes[-1]: name_conditions(ax, conditions); ax.set_xlabel(xlabel)
+        for ax in axes[-1]:
+            name_conditions(ax, names)
+            ax.set_xlabel(xlabel)
         figure.suptitle(title)
     return figure
 
+@checked
 def name_conditions(
-    ax,
+    ax:Axes,
     conditions,      # names
 ) -> None:
     "The names of the conditions under the axis, slanted where they would not fit."
-    names = [str(c) for c in conditions]
+    names = _names("conditions", conditions)
     fits = max(map(len, names)) * len(names) < 28
-    ax.set_xticks(range(len(names)), names, rotation=0 if fits else 30, ha="center" if fits else "right", rotation_mode="anchor"); ax.set_xlim(-.5, len(names) - .5)
+    ax.set_xticks(range(len(names)), names, rotation=0 if fits else 30, ha="center" if fits else "right", rotation_mode="anchor")
+    ax.set_xlim(-.5, len(names) - .5)
 
+@checked
 def plot_paired(
-    ax,
+    ax:Axes,
     values,              # [seed, condition]
     colors,              # of each condition
     learned=None,        # [seed, condition] bool
@@ -259,11 +405,13 @@ def plot_paired(
     names:bool=True,     # write the labels
 ) -> None:
     "One panel of `plot_conditions`."
-    values = np.asarray(values, float)
-    learned = np.ones(values.shape, bool) if learned is None else np.asarray(learned)
+    values, levels = numbers("values", values, 2, finite=False), _levels("levels", levels)
+    learned = np.ones(values.shape, bool) if learned is None else _yes_no("learned", learned, values.shape)
+    colors = _colors("colors", colors, values.shape[1])
     ax.plot(range(values.shape[1]), values.T, color="0.8", lw=.5, zorder=1)
     for k, color in enumerate(colors):
-        for which, face in (learned[:, k], color), (~learned[:, k], "white"): ax.scatter(np.full(which.sum(), k), values[which, k], s=9, facecolor=face, edgecolor=color, lw=.6, zorder=2)
+        for which, face in (learned[:, k], color), (~learned[:, k], "white"):
+            ax.scatter(np.full(which.sum(), k), values[which, k], s=9, facecolor=face, edgecolor=color, lw=.6, zorder=2)
         kept = values[learned[:, k], k]
         if np.isfinite(kept).any(): ax.hlines(np.nanmean(kept), k - .28, k + .28, color="k", lw=1.4, zorder=3)
     for name, level in levels.items():

@@ -9,6 +9,7 @@ __all__ = ['PROFILES', 'PARAMETERS', 'pick_device', 'check_parameters', 'Figure'
 # %% ../nbs/lib/15_report.ipynb #a527052f
 import ast
 import hashlib
+import io
 import json
 import os
 import sys
@@ -24,9 +25,10 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from .checks import count, known_options, one_of
+from matplotlib.figure import Figure as Picture
+from .checks import checked, count, known_options, numbers, one_of, parse_json, plain, shown, text
 from .claims import judge, load_claims
-from .machine import project_root, switch, whole
+from .machine import project_root, switch, user_path, whole
 from .plots import moving_average
 
 # %% ../nbs/lib/15_report.ipynb #21725695
@@ -43,23 +45,29 @@ def pick_device(
 # %% ../nbs/lib/15_report.ipynb #6cf57171
 PARAMETERS = ("profile", "seed", "device", "out")      # of every figure notebook
 
+@checked
 def check_parameters(
-    cells,      # sources of the cells run so far
+    cells:list,      # sources of the cells run so far
 ) -> None:
     "TypeError when papermill was given a parameter that figure notebooks do not have."
-    injected = [cell for cell in cells if cell.startswith("# Parameters\n")]
-    given = [target.id for cell in injected for node in ast.parse(cell).body for target in node.targets]
+    injected = [cell for i, cell in enumerate(cells) if text(f"cells[{i}]", cell).startswith("# Parameters\n")]
+    given = [ast.unparse(target) for cell in injected for node in _statements(cell) for target in getattr(node, "targets", ())]
     known_options("a figure notebook", given, PARAMETERS)
+
+def _statements(cell):
+    try: return ast.parse(cell).body
+    except (SyntaxError, ValueError) as e: raise ValueError(f"cells must be Python, got {shown(cell)}: {e}") from None
 
 # %% ../nbs/lib/15_report.ipynb #d368c319
 class Figure:
     "One figure of one paper in one profile: its settings (as attributes), seeds, device and files. Bad parameters raise before anything runs."
+    @checked
     def __init__(self,
         name:str,            # paper/notebook, like "zhang2024/fig1_initial_gain"
         profile:str,         # quick, paper or full
         seed:int,            # first of the seeds
         device:str,          # auto, cpu or cuda
-        out:str,             # folder for the files; "": figures/<profile>/<paper>, with the first seed in it when that is not 0
+        out,                 # folder for the files, ~ is the user's home; "": figures/<profile>/<paper>, with the first seed in it when that is not 0
         quick:dict,          # settings of the quick profile; `n_seeds` is one of them
         paper:dict={},       # what differs in the paper profile
         full:dict={},        # what differs from that where even the paper's sizes leave something out
@@ -70,63 +78,80 @@ class Figure:
         self.profile = "test" if switch("IN_TEST") else profile
         self.settings = quick | {"quick": {}, "paper": paper, "full": paper | full, "test": test}[self.profile]
         self.name, self.seed, self.device = name, count("seed", seed, 0), pick_device(device)
-        self.paper, self.notebook = name.split("/")
-        self.seeds = range(self.seed, self.seed + self.settings["n_seeds"])
-        self.claims = load_claims(project_root() / "nbs" / self.paper / "claims.toml")
+        self.paper, self.notebook, claims = _place(name)
+        if "n_seeds" not in self.settings: raise ValueError(f"quick must hold n_seeds, the number of seeds; it has {', '.join(map(str, quick)) or 'nothing'}")
+        self.seeds = range(self.seed, self.seed + count("n_seeds", self.settings["n_seeds"]))
+        self.claims = load_claims(claims)
         self.evidence, self.conditions, self.checks, self.sweeps, self.keys, self.training_s, self.begin = {}, [], [], [], set(), 0., time.time()
-        default = project_root() / "figures" / (self.profile + (f"-seed{self.seed}" if self.seed else "")) / self.paper
         self.source = source_state(project_root())             # as the figure began: what it imported
-        self.folder = Path(out or (tempfile.mkdtemp(prefix="rnnbio-test-") if self.profile == "test" else default))
+        self.folder = self._folder(out)
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def _folder(self, out):
+        if not isinstance(out, (str, os.PathLike)): raise TypeError(f"out must be a folder's path, got {shown(out)} (one that looks like a number: papermill -r out ...)")
+        if str(out): return user_path("out", out)
+        if self.profile == "test": return Path(tempfile.mkdtemp(prefix="rnnbio-test-"))
+        return project_root() / "figures" / (self.profile + (f"-seed{self.seed}" if self.seed else "")) / self.paper
 
     def __getattr__(self, name):
         settings = self.__dict__.get("settings", {})
-        if name not in settings: raise AttributeError(f"figure has no setting {name!r}: its profile gives {', '.join(settings)}")
+        if name not in settings: raise AttributeError(f"figure has no setting {name!r}: its profile gives {', '.join(map(str, settings))}")
         return settings[name]
 
     def __repr__(self): return f"{self.name}, {self.profile} profile, seeds {self.seeds[0]} to {self.seeds[-1]}, {self.device}: {self.settings}"
 
+    @checked
     def save(self,
-        figure,                # matplotlib figure
-        table:pd.DataFrame,    # every number drawn, one observation a row
+        figure:Picture,        # matplotlib figure
+        table:pd.DataFrame,    # every number drawn, one observation a row; no label that reads as missing
     ) -> None:
         "PNG, PDF and CSV; each appears complete or not at all."
+        _refuse_lost_labels(table)
         files = {"png": lambda p: figure.savefig(p, format="png"), "pdf": lambda p: figure.savefig(p, format="pdf", metadata={"CreationDate": None}),
                  "csv": lambda p: table.to_csv(p, index=False, float_format="%.6g", lineterminator="\n")}
         for kind, write in files.items(): whole(self.folder / f"{self.notebook}.{kind}", write)
 
+    @checked
     def tally(self,
-        runs,            # a sweep's data set
+        runs:xr.Dataset, # of a sweep
         level:float,     # a run has learned when its mean loss over the last tenth is below this ...
         share:float=.9,  # ... times this, so that noise around it does not count
         **labels,        # what these runs are: rule="bptt"
     ) -> pd.DataFrame:   # per condition: runs, diverged, not learned, learning rate and how it was chosen
         "Count runs that diverged and runs that did not learn. The table also goes to the figure's JSON, with which runs these are and how long they took."
+        _refuse_other_data(runs, ("loss", "diverged", "key", "seconds"), ("seed", "step"))
+        labels = plain("labels", _plain(labels))
         last = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
         per_seed = xr.Dataset(dict(runs=xr.ones_like(last, int), diverged=(runs.diverged >= 0) | (runs.key == ""), not_learned=last >= share * level))
         table = per_seed.sum("seed").assign({name: runs[name].isel(seed=0, drop=True) for name in ("lr", "lr_note") if name in runs and "seed" in runs[name].dims})
-        table = table.to_dataframe().reset_index().drop(columns="seed", errors="ignore").assign(**labels)
+        rows = table.expand_dims("row").to_dataframe().reset_index()      # an axis, where a sweep has seeds only
+        table = rows.drop(columns=["row", "seed"], errors="ignore").assign(**labels)
         self.conditions += table.to_dict("records")
         self.sweeps += [json.loads(runs.attrs["sweep"])] if "sweep" in runs.attrs else []
         self.keys |= {str(key) for key in runs.key.values.ravel() if key}
         self.training_s += float(runs.seconds.sum())
         return table
 
+    @checked
     def compare(self,
         table:pd.DataFrame,    # columns quantity, ours, paper, source: one row for each number
     ) -> pd.DataFrame:
         "Numbers of ours beside those of the paper; they go to the figure's JSON and to the report. No verdict hangs on them."
         for name in ("quantity", "ours", "paper", "source"): one_of("column of compare", name, table.columns)
-        self.checks += table[["quantity", "ours", "paper", "source"]].to_dict("records")
+        self.checks += plain("table", _plain(table[["quantity", "ours", "paper", "source"]].to_dict("records")))
         return table
 
+    @checked
     def judge(self,
         id:str,          # of the claim, in claims.toml
         values,          # its statistic, one for each seed, or a table [seed, condition] that should rise or fall
         beside:str="",   # the other choice it is judged under: "alpha = 0.5"; "": ours
     ) -> None:
         "Evidence on one claim; the verdict waits for `report`, since tests are corrected together."
-        self.evidence.setdefault(beside, {})[one_of("claim", id, self.claims)] = np.asarray(values, float)
+        one_of("claim", id, self.claims)
+        values = numbers("values", values, finite=False)
+        if values.ndim not in (1, 2): raise ValueError(f"values must be [seed] or [seed, condition], got shape {list(values.shape)}")
+        self.evidence.setdefault(beside, {})[id] = values
 
     def report(self) -> pd.DataFrame:
         "Verdicts of the figure's claims; they and where they come from go to its JSON."
@@ -137,6 +162,33 @@ class Figure:
         whole(self.folder / f"{self.notebook}.json", lambda p: p.write_text(json.dumps(_plain(facts), indent=1) + "\n", encoding="utf-8"))
         return pd.DataFrame([dict(claim=v.claim.id, beside=v.beside, verdict=v.verdict, mean=v.mean, low=v.interval[0], high=v.interval[1], p=v.p, why=v.why, statistic=v.claim.statistic) for v in verdicts])
 
+# %% ../nbs/lib/15_report.ipynb #be803f5d
+def _place(name):
+    "Paper, notebook and the file of claims that a figure's name leads to."
+    root, parts = project_root() / "nbs", name.split("/")
+    papers = sorted(path.parent.name for path in root.glob("*/claims.toml"))
+    if not papers: raise FileNotFoundError(f"{root} holds no paper with claims.toml: a figure is made inside the project")
+    if len(parts) != 2 or not parts[1]: raise ValueError(f"name must be paper/notebook, like zhang2024/fig1_initial_gain, got {shown(name)}")
+    user_path("name", name)
+    return one_of("the paper in name", parts[0], papers), parts[1], root / parts[0] / "claims.toml"
+
+def _refuse_lost_labels(table):
+    "A label that pandas takes for a missing value when it reads the table is lost to every group by it."
+    for name, column in table.items():
+        if pd.api.types.is_numeric_dtype(column): continue
+        labels = pd.Series(column.dropna().astype(str).unique(), dtype=object)
+        if labels.empty: continue
+        read = pd.read_csv(io.StringIO(labels.to_csv(index=False, header=["label"])))
+        lost = labels[read.label.isna()]
+        if len(lost): raise ValueError(f"table: the label {lost.iloc[0]!r} in column {name!r} reads as missing in pandas; use another word")
+
+def _refuse_other_data(runs, variables, axes):
+    "Is this what a sweep gives?"
+    missing = [name for name in variables if name not in runs] + [axis for axis in axes if axis not in runs.dims]
+    if missing: raise ValueError(f"runs must be a sweep's data set with {', '.join(variables)} over {', '.join(axes)}: it lacks {', '.join(missing)}")
+
+# %% ../nbs/lib/15_report.ipynb #ba55115b
+@checked
 def source_state(
     root:Path,      # of the project
 ) -> dict:          # revision: the commit; dirty: whether rnnbio/ or nbs/ differ from it; both None without git or a repository
@@ -168,23 +220,28 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError: return "not installed"
     return {"python": platform.python_version()} | {name: found(name) for name in ("rnnbio", "torch", "numpy", "scipy", "numba", "llvmlite", "neurogym")}
 
-def device_name(device:str) -> str:
+def device_name(
+    device:str="auto",    # auto, cpu or cuda
+) -> str:
     "What it ran on, in words."
-    return torch.cuda.get_device_name() if device == "cuda" else f"cpu, {platform.machine()}, {torch.get_num_threads()} threads"
+    return torch.cuda.get_device_name() if pick_device(device) == "cuda" else f"cpu, {platform.machine()}, {torch.get_num_threads()} threads"
 
 # %% ../nbs/lib/15_report.ipynb #1b1eae2f
+@checked
 def learning_table(
-    runs,             # a sweep's data set, with `loss` and `accuracy` over its axes and step
+    runs:xr.Dataset,  # a sweep's data set, with `loss` and `accuracy` over its axes and step
     every:int=50,     # rows are this many steps apart; the last step is always there
     window:int=100,   # of the moving average, as in `plot_learning`
 ) -> pd.DataFrame:
     "Smoothed loss and accuracy as a tidy table."
-    n = runs.sizes["step"]
+    _refuse_other_data(runs, ("loss", "accuracy"), ("step",))
+    every, window, n = count("every", every), count("window", window), runs.sizes["step"]
     steps = sorted({*range(every - 1, n, every), n - 1})
-    smooth = runs[["loss", "accuracy"]].map(lambda v: v.copy(data=moving_average(v.transpose(..., "step"), window)) if v.dims[-1] == "step" else v)
+    smooth = runs[["loss", "accuracy"]].transpose(..., "step").map(lambda v: v.copy(data=moving_average(v, window)) if "step" in v.dims else v)
     return smooth.isel(step=steps).to_dataframe().reset_index()
 
 # %% ../nbs/lib/15_report.ipynb #9cadcdba
+@checked
 def report_text(
     root:Path,      # of the project
 ) -> str:
@@ -215,7 +272,7 @@ def _number(v) -> str:
     low, high = (float(x) for x in v["interval"])
     return f"{float(v['mean']):.3g} [{low:.3g}, {high:.3g}]"
 
-def _facts(files) -> list[dict]: return [json.loads(file.read_text(encoding="utf-8")) for file in sorted(files)]
+def _facts(files) -> list[dict]: return [parse_json(str(file), file.read_text(encoding="utf-8")) for file in sorted(files)]
 
 def _words(v, others) -> str:
     "The verdict, and what other seeds say: others holds verdicts by claim, choice and first seed."

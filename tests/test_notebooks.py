@@ -1,21 +1,64 @@
-"""Figure notebooks as papermill runs them."""
+"""Figure notebooks as papermill and Jupyter run them."""
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 papermill = pytest.importorskip("papermill")
+import nbformat.v4  # noqa: E402
+from nbclient import NotebookClient  # noqa: E402
+from nbclient.exceptions import CellExecutionError  # noqa: E402
+from papermill.iorw import load_notebook_node  # noqa: E402
+from papermill.parameterize import parameterize_notebook  # noqa: E402
+
 ROOT = Path(__file__).parents[1]
 
 
-def run(tmp_path, monkeypatch, **parameters):
+@pytest.fixture(autouse=True)
+def kernel_of_this_python(tmp_path, monkeypatch):
+    "Quick, and in no other Python whose kernel may lie on the path."
+    kernel = tmp_path / "jupyter/kernels/python3/kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps(dict(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], display_name="Python 3", language="python")))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IN_TEST", "1")      # the test profile: seconds
     monkeypatch.chdir(ROOT)
-    papermill.execute_notebook("nbs/zhang2024/fig1_initial_gain.ipynb", tmp_path / "run.ipynb", parameters | {"out": str(tmp_path)}, kernel_name="python3", progress_bar=False)
 
 
-def test_a_figure_leaves_its_files(tmp_path, monkeypatch):
-    run(tmp_path, monkeypatch, seed=5)
+@pytest.fixture
+def pictures():
+    "Run a cell in a fresh kernel; how many pictures it shows."
+    client = NotebookClient(nbformat.v4.new_notebook(), kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}, timeout=120)
+
+    def run(cell):
+        client.nb.cells.append(cell)
+        client.execute_cell(cell, len(client.nb.cells) - 1)
+        return sum("image/png" in output.get("data", {}) for output in cell.outputs)
+
+    with client.setup_kernel():
+        yield run
+
+
+def code(name, **parameters):
+    "Cells of a notebook, with papermill's parameters."
+    notebook = load_notebook_node(str(ROOT / "nbs" / f"{name}.ipynb"))
+    if parameters:
+        notebook = parameterize_notebook(notebook, parameters, kernel_name="python3")
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+PICTURES = {"zhang2024/fig1_initial_gain": 1, "index": 4, "schuessler2020/figS_cosine": 1, "liu2024/fig3_alignment": 1}
+
+
+def test_every_picture_appears_however_often(tmp_path, pictures):
+    "A figure of each paper and the tour, each run twice, and then the user's own plot."
+    for name, expected in PICTURES.items():
+        cells = code(name, **{} if name == "index" else dict(seed=5, out=str(tmp_path)))
+        for again in ("once", "twice"):
+            shown = sum(map(pictures, cells))
+            assert shown == expected, f"{name} run {again}: {shown} pictures of {expected}"
+        assert pictures(nbformat.v4.new_code_cell("plt.figure(); plt.plot([1, 2]);")) == 1, f"the user's own plot after {name}"
     facts = json.loads((tmp_path / "fig1_initial_gain.json").read_text())
     assert facts["profile"] == "test" and facts["seeds"][0] == 5
     assert {c["verdict"] for c in facts["claims"]} == {"inconclusive"}
@@ -23,13 +66,20 @@ def test_a_figure_leaves_its_files(tmp_path, monkeypatch):
         assert (tmp_path / f"fig1_initial_gain.{kind}").stat().st_size > 200
 
 
-@pytest.mark.parametrize("wrong, says", [
-    (dict(profil="paper"), "did you mean 'profile'"),
-    (dict(profile="papr"), "did you mean .paper."),
-    (dict(seed=-1), "seed must be a whole number"),
-    (dict(device="gpu"), "device must be one of auto, cpu, cuda"),
-])
-def test_bad_parameters_stop_a_figure(tmp_path, monkeypatch, wrong, says):
-    with pytest.raises(papermill.PapermillExecutionError, match=says):
-        run(tmp_path, monkeypatch, **wrong)
+def test_bad_parameters_stop_a_figure(tmp_path, pictures):
+    for wrong, says in [
+        (dict(profile="papr"), "did you mean 'paper'"),
+        (dict(seed=-1), "seed must be a whole number"),
+        (dict(device="gpu"), "device must be one of auto, cpu, cuda"),
+        (dict(out=2024), "out must be a folder's path"),
+    ]:
+        with pytest.raises(CellExecutionError, match=says):
+            for cell in code("zhang2024/fig1_initial_gain", **dict(out=str(tmp_path)) | wrong):
+                pictures(cell)
+    assert not list(tmp_path.glob("fig1*"))
+
+
+def test_a_misspelt_parameter_stops_papermill(tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError, match="did you mean 'profile'"):
+        papermill.execute_notebook("nbs/zhang2024/fig1_initial_gain.ipynb", tmp_path / "run.ipynb", dict(profil="paper", out=str(tmp_path)), kernel_name="python3", progress_bar=False)
     assert not list(tmp_path.glob("fig1*"))

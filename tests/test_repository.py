@@ -9,10 +9,18 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "nbs").rglob("*.ipynb"))
+
+
+def files(folder, pattern):
+    "What the project holds; copies that Jupyter keeps of what was opened are not part of it."
+    return sorted(path for path in folder.rglob(pattern) if ".ipynb_checkpoints" not in path.parts)
+
+
+NOTEBOOKS = files(ROOT / "nbs", "*.ipynb")
 FIGURES = [p for p in NOTEBOOKS if p.name.startswith("fig")]
 SETTINGS = configparser.ConfigParser()
 SETTINGS.read(ROOT / "settings.ini")
@@ -37,6 +45,15 @@ def test_pyproject_mirrors_settings():
     assert project["project"]["requires-python"].startswith(">=" + SETTINGS["min_python"])
     assert f'__version__ = "{SETTINGS["version"]}"' in (ROOT / "rnnbio/__init__.py").read_text()
     assert f"version: {SETTINGS['version']}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_jupyters_copies_are_no_notebooks(tmp_path):
+    doclinks = pytest.importorskip("nbdev.doclinks")
+    for name in ("fig1.ipynb", "p/fig2.ipynb", ".ipynb_checkpoints/fig1-checkpoint.ipynb", "p/.ipynb_checkpoints/fig2-checkpoint.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    for found in (files(tmp_path, "*.ipynb"), doclinks.nbglob(tmp_path)):
+        assert sorted(Path(path).name for path in found) == ["fig1.ipynb", "fig2.ipynb"]
 
 
 def test_one_address():
@@ -79,13 +96,29 @@ def test_figure_judges_known_claims(path):
 def test_export_leaves_no_difference(tmp_path):
     pytest.importorskip("nbdev")
     for name in ("nbs", "rnnbio"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     for name in ("settings.ini", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     subprocess.run([sys.executable, "-c", "from nbdev.export import nb_export; from nbdev.doclinks import nbdev_export; nbdev_export()"], cwd=tmp_path, check=True)
-    for exported in tmp_path.joinpath("rnnbio").rglob("*.py"):
+    for exported in files(tmp_path / "rnnbio", "*.py"):
         assert exported.read_bytes() == (ROOT / exported.relative_to(tmp_path)).read_bytes(), f"{exported.name}: run make export"
+
+
+def test_every_label_survives_pandas():
+    tables = files(ROOT / "figures", "*.csv")
+    assert len(tables) > 30
+    for path in tables:
+        written, read = pd.read_csv(path, dtype=str, keep_default_na=False), pd.read_csv(path)
+        for name in read:
+            lost = written[name][read[name].isna() & (written[name] != "")]
+            assert lost.empty, f"{path.name}: {lost.iloc[0]!r} in column {name} reads as missing"
+
+
+def test_figures_restore_their_style_only():
+    "matplotlib's rc_context also takes back what makes Jupyter show pictures."
+    for path in [*NOTEBOOKS, *files(ROOT / "rnnbio", "*.py")]:
+        assert "with plt.rc_context" not in path.read_text(encoding="utf-8"), f"{path.name}: use figure_style"
 
 
 FLOORS = [  # a module imports only from floors below its own, or from one that stands before it on its own
@@ -100,7 +133,7 @@ FLOORS = [  # a module imports only from floors below its own, or from one that 
 
 def test_layers():
     order = [name for floor in FLOORS for name in floor]
-    modules = {".".join(p.relative_to(ROOT / "rnnbio").with_suffix("").parts): p for p in (ROOT / "rnnbio").rglob("*.py") if p.stem not in ("__init__", "_modidx", "all")}
+    modules = {".".join(p.relative_to(ROOT / "rnnbio").with_suffix("").parts): p for p in files(ROOT / "rnnbio", "*.py") if p.stem not in ("__init__", "_modidx", "all")}
     assert set(modules) == set(order), "every module has its floor"
     for name, path in modules.items():
         for node in ast.walk(ast.parse(path.read_text())):
