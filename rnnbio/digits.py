@@ -6,33 +6,29 @@
 __all__ = ['MNIST', 'VALID', 'DEVIATIONS', 'read_idx', 'read_mnist', 'Digits']
 
 # %% ../nbs/lib/25_digits.ipynb #24cce53c
-import gzip
 import math
-import zlib
 import numpy as np
 import torch
-from .checks import count, one_of
-from .data import File, fetch
+from .checks import count, one_of, shown
+from .data import File, content, fetch
 from .seeds import generator
 from .tasks import Task, as_trials
 from .trials import Trials
 
 # %% ../nbs/lib/25_digits.ipynb #ca05371d
-def _file(name:str, size:int, md5:str) -> File:
-    return File(f"mnist/{name}", tuple(mirror + name for mirror in ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")), f"md5:{md5}", size, "use source='scikit-learn', smaller digits that need no file")
+def _file(name:str, size:int, sha256:str) -> File:
+    return File(f"mnist/{name}", tuple(mirror + name for mirror in ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")), f"sha256:{sha256}", size, "use source='scikit-learn', smaller digits that need no file", unpacked=True)
 
 MNIST = {                          # part: images, labels
-    "train": (_file("train-images-idx3-ubyte.gz", 9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"), _file("train-labels-idx1-ubyte.gz", 28_881, "d53e105ee54ea40749a09fcbcd1e9432")),
-    "test": (_file("t10k-images-idx3-ubyte.gz", 1_648_877, "9fb629c4189551a2d022fa330f9573f3"), _file("t10k-labels-idx1-ubyte.gz", 4_542, "ec29112dd5afa0611ce80d1b7f02629c")),
+    "train": (_file("train-images-idx3-ubyte.gz", 9_912_422, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"), _file("train-labels-idx1-ubyte.gz", 28_881, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5")),
+    "test": (_file("t10k-images-idx3-ubyte.gz", 1_648_877, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"), _file("t10k-labels-idx1-ubyte.gz", 4_542, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2")),
 }
 
 def read_idx(
-    path,            # a gzipped IDX file of unsigned bytes
+    path,            # an IDX file of unsigned bytes, gzipped (.gz) or as it is
 ) -> np.ndarray:     # uint8
     "The array in an IDX file; ValueError with file and reason when it cannot be read."
-    try:
-        with gzip.open(path) as file: data = file.read()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as e: raise ValueError(f"{path} is not gzipped, or cut short: {e}") from None
+    data = content(path)
     if len(data) < 4 or data[:2] != b"\0\0": raise ValueError(f"{path} is not an IDX file: it must begin with two zero bytes, got {data[:4]!r}")
     if data[2] != 8: raise ValueError(f"{path} must hold unsigned bytes (type 8), got type {data[2]}")
     start = 4 + 4 * data[3]
@@ -71,8 +67,14 @@ class Digits(Task):
         self.input_names = tuple(f"column {i + 1}" for i in range(self.n_in))
         self.deviations = DEVIATIONS[source]
 
-    def trials(self, images, labels) -> Trials:
+    def trials(self,
+        images,     # grey levels, [digit, row, column]
+        labels,     # 0 to 9, [digit]
+    ) -> Trials:
         "Images and labels as trials: rows are steps."
+        images, labels = np.asarray(images), np.asarray(labels)
+        if images.dtype.kind not in "uif" or images.shape[1:] != (self.steps, self.n_in) or not len(images): raise ValueError(f"images must be [digit, {self.steps}, {self.n_in}], got {shown(images)}")
+        if labels.dtype.kind not in "ui" or labels.shape != images.shape[:1] or not 0 <= labels.min() <= labels.max() <= 9: raise ValueError(f"labels must be whole numbers from 0 to 9, one for each of {len(images)} images, got {shown(labels)}")
         there = np.arange(self.steps)[:, None] == self.steps - 1
         mask = np.broadcast_to(there, (self.steps, len(labels))).copy()
         return as_trials(dict(inputs=images.transpose(1, 0, 2) / np.float32(self.white), targets=np.tile(labels.astype(np.int64), (self.steps, 1)), mask=mask, response=mask))

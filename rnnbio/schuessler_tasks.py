@@ -7,8 +7,8 @@ __all__ = ['FlipFlop', 'Mante', 'Mapping', 'Cosine']
 
 # %% ../nbs/lib/23_schuessler_tasks.ipynb #46854cb7
 import numpy as np
-from .checks import one_of, real
-from .tasks import Task
+from .checks import numbers, one_of, real, shown
+from .tasks import Task, whole_numbers
 
 # %% ../nbs/lib/23_schuessler_tasks.ipynb #1330406f
 def _steps(duration, dt) -> np.ndarray|int:
@@ -34,8 +34,8 @@ class FlipFlop(_Timed):
         duration:float=50.,      # of a trial, in time constants (100 for the example of Fig. 1a)
     ):
         super().__init__(dt)
-        self.variant, self.steps = one_of("variant", variant, ("reset", "memory")), _steps(real("duration", duration, 11), dt)
-        self.pulses = 1 + -(-self.steps // _steps(10, dt))                # as many as can begin in a trial, and one more
+        self.variant, self.steps = one_of("variant", variant, ("reset", "memory")), _steps(real("duration", duration, 11), self.dt)
+        self.pulses = 1 + -(-self.steps // _steps(10, self.dt))                # as many as can begin in a trial, and one more
 
     def draw(self, rng, n_trials):
         shape = self.pulses, n_trials
@@ -47,6 +47,9 @@ class FlipFlop(_Timed):
         signs:np.ndarray,        # of each pulse: -1 or 1, [pulse, trial]
     ) -> dict[str, np.ndarray]:
         "The trials with these pulses; the first comes at time 1."
+        intervals, channels, signs = whole_numbers("intervals", intervals, 1, 2**31, 2), whole_numbers("channels", channels, 0, 1, 2), whole_numbers("signs", signs, -1, 1, 2)
+        if not intervals.shape == channels.shape == signs.shape: raise ValueError(f"intervals, channels and signs must be [pulse, trial], got shapes {list(intervals.shape)}, {list(channels.shape)} and {list(signs.shape)}")
+        if (signs == 0).any(): raise ValueError(f"signs must be -1 or 1, got 0 at {np.argwhere(signs == 0)[0].tolist()}")
         t, width, wait = np.arange(self.steps)[:, None], _steps(1, self.dt), _steps(5, self.dt)
         onsets = _steps(1, self.dt) + np.concatenate([0 * intervals[:1], intervals.cumsum(0)])
         inputs, targets, mask = np.zeros((self.steps, intervals.shape[1], 2)), np.zeros((self.steps, intervals.shape[1], 2)), np.zeros((self.steps, intervals.shape[1]), bool)
@@ -68,8 +71,9 @@ class FlipFlop(_Timed):
         gap[edges[edges <= self.steps]] = chance[edges <= self.steps]
         onset, begun, counted, wait = np.zeros(self.steps), 0., 0., _steps(5, self.dt)
         onset[_steps(1, self.dt)] = 1
+        lasting = np.array([1 - gap[:n + 1].sum() for n in range(wait, self.steps)]).cumsum()
+        steps = np.concatenate([lasting[::-1], np.zeros(self.steps)])[:self.steps]                                             # of the window of a pulse that comes at each step, expected
         for k in range(self.pulses):                                      # before pulse k each of k pulses was in the other channel with probability 1/2
-            steps = np.array([sum((1 - gap[:n + 1].sum()) for n in range(wait, self.steps - at)) for at in range(self.steps)])      # of its window, expected
             counted, begun = counted + onset @ steps, begun + (2 - .5**k) / 2 * (onset @ steps)
             onset = np.convolve(onset, gap)[:self.steps]
         return {"silent": float(.5 * .5**2 * begun / counted), "ideal": 0.}
@@ -86,7 +90,7 @@ class Mante(_Timed):
         dt:float=.5,     # step, in time constants
     ):
         super().__init__(dt)
-        ends = [_steps(t, dt) for t in (3, 20, 5, 20)]
+        ends = [_steps(t, self.dt) for t in (3, 20, 5, 20)]
         self.fixation, self.stimulus, self.delay, self.decision = ends
         self.steps = sum(ends)
 
@@ -99,6 +103,9 @@ class Mante(_Timed):
         noise:np.ndarray,        # on the signals throughout, [time, trial, 2]
     ) -> dict[str, np.ndarray]:
         "The trials with these conditions."
+        coherence, context, noise = numbers("coherence", coherence, 2), whole_numbers("context", context, 0, 1), numbers("noise", noise, 3)
+        if coherence.shape != (2, len(context)): raise ValueError(f"coherence must be [2, trial] and context [trial], got shapes {list(coherence.shape)} and {list(context.shape)}")
+        if noise.shape != (self.steps, len(context), 2): raise ValueError(f"noise must be [time, trial, 2] = [{self.steps}, {len(context)}, 2], got shape {list(noise.shape)}")
         t = np.arange(self.steps)[:, None, None]
         stimulus = (t >= self.fixation) & (t < self.fixation + self.stimulus)
         deciding = t >= self.steps - self.decision
@@ -125,7 +132,7 @@ class Mapping(_Timed):
         duration:float=101.,     # the input begins at 1
     ):
         super().__init__(dt)
-        self.target, self.steps = real("target", target), _steps(real("duration", duration, 2), dt)
+        self.target, self.steps = real("target", target, -1e18, 1e18, "its square must be a float32"), _steps(real("duration", duration, 2), self.dt)
 
     def draw(self, rng, n_trials):
         t = np.broadcast_to(np.arange(self.steps)[:, None], (self.steps, n_trials))
@@ -145,7 +152,7 @@ class Cosine(_Timed):
         dt:float=.1,     # step, in time constants
     ):
         super().__init__(dt)
-        self.steps = _steps(20, dt)
+        self.steps = _steps(20, self.dt)
 
     def draw(self, rng, n_trials):
         t = np.broadcast_to(np.arange(self.steps)[:, None], (self.steps, n_trials))

@@ -8,15 +8,17 @@ __all__ = ['UNK', 'PAD', 'POSITIVE', 'NEGATIVE', 'NOUNS', 'NEUTRAL', 'ADVERBS', 
            'read_treebank', 'read_vectors', 'sst', 'get_corpus']
 
 # %% ../nbs/lib/24_sentiment.ipynb #9a245023
+import gzip
 import hashlib
 import json
 import re
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import count, known_options, one_of
+from .checks import count, known_options, numbers, one_of, shown, text
 from .data import File, fetch
 from .seeds import generator
 
@@ -58,11 +60,24 @@ def build_corpus(
     n_in:int=100,          # length of a vector (schuessler2020)
 ) -> Corpus:
     "Number the words of the training sentences, and give each a vector."
+    text("name", name)
+    count("n_in", n_in)
+    if not isinstance(splits, dict) or set(splits) != {"train", "valid", "test"}: raise ValueError(f"splits must hold train, valid and test, got {shown(list(splits) if isinstance(splits, dict) else splits)}")
+    for part, some in splits.items():
+        for i, sentence in enumerate(some): _check_sentence(f"splits[{part!r}][{i}]", sentence)
+    for word, vector in known.items():
+        if len(numbers(f"the vector of {word!r}", vector, 1)) != n_in: raise ValueError(f"the vector of {word!r} must have n_in = {n_in} numbers, got {len(vector)}")
     words = ["<unk>", "<pad>", *sorted({word for sentence, _ in splits["train"] for word in sentence})]
     place = {word: i for i, word in enumerate(words)}
     vectors = np.stack([np.zeros(n_in)] * 2 + [known[w] if w in known else generator(seed, f"vector/{w}").standard_normal(n_in) for w in words[2:]])
     split = lambda some: Split([[place.get(word, UNK) for word in sentence] for sentence, _ in some], [label for _, label in some])
     return Corpus(name, words, torch.from_numpy(vectors).float(), **{part: split(some) for part, some in splits.items()})
+
+def _check_sentence(where:str, sentence) -> None:
+    try: words, label = sentence
+    except (TypeError, ValueError): words, label = None, None
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words) or label not in (0, 1):
+        raise ValueError(f"{where} must be a list of words and a label, 0 or 1, got {shown(sentence)}")
 
 # %% ../nbs/lib/24_sentiment.ipynb #b2fe8e95
 POSITIVE = "brilliant charming clever delightful engaging fine funny gorgeous graceful great honest inspired lovely lively masterful moving original powerful smart stunning subtle superb sweet tender thrilling touching vivid warm wise witty".split()
@@ -95,13 +110,14 @@ def generated(
     n_in:int=100,         # length of a vector
 ) -> Corpus:
     "Different sentences of the grammar, in three splits."
+    n_in = count("n_in", n_in)
     sizes = dict(train=count("n_train", n_train), valid=count("n_valid", n_valid), test=count("n_test", n_test))
     rng, found = generator(seed, "sentences"), {}
     while len(found) < sum(sizes.values()):
         words, label = generated_sentence(rng)
         found[tuple(words)] = label
     found = iter(found.items())
-    return build_corpus("generated", {part: [next(found) for _ in range(n)] for part, n in sizes.items()}, seed=seed, n_in=count("n_in", n_in))
+    return build_corpus("generated", {part: [next(found) for _ in range(n)] for part, n in sizes.items()}, seed=seed, n_in=n_in)
 
 # %% ../nbs/lib/24_sentiment.ipynb #6c1309a0
 TREEBANK = File("trainDevTestTrees_PTB.zip", ("https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip",), "sha256:5c613a4f673fc74097d523a2c83f38e0cc462984d847b82c7aaf36b01cbbbfcc", 789_539, "use the generated corpus, which needs no file")      # socher2013
@@ -114,7 +130,7 @@ def parse_tree(
     line:str,
 ) -> tuple[list[str], int]:      # the words; the label of the whole, 0 to 4
     "One sentence of the treebank; ValueError when the brackets are not a tree."
-    pieces = re.findall(r"[()]|[^\s()]+", line)
+    pieces = re.findall(r"[()]|[^ \t\r\n()]+", text("line", line))
     words, open, previous = [], [], ""              # open: for each bracket that is not closed, how many it holds; -1: a word
     for place, piece in enumerate(pieces):
         where = f"{piece!r} after {' '.join(pieces[max(0, place - 4):place])!r}"
@@ -148,24 +164,30 @@ def _trees(path, member:str):
         except ValueError as e: raise ValueError(f"{path}, {member}, line {n}: {e}") from None
 
 def _lines(path, member:str):
-    "Lines of one file in an archive, as bytes and numbered from 1; the archive is never unpacked."
-    with zipfile.ZipFile(path) as archive:
-        if member not in archive.namelist(): raise ValueError(f"{path} must hold {member}, got {', '.join(archive.namelist()) or 'nothing'}")
-        with archive.open(member) as file: yield from enumerate(file, 1)
+    "Lines of one file in an archive, or of a file by itself, as bytes and numbered from 1; nothing is unpacked to the disk."
+    try:
+        if member:
+            with zipfile.ZipFile(path) as archive:
+                if member not in archive.namelist(): raise ValueError(f"{path} must hold {member}, got {', '.join(archive.namelist())[:300] or 'nothing'}")
+                with archive.open(member) as file: yield from enumerate(file, 1)
+        else:
+            with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as file: yield from enumerate(file, 1)
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as e: raise ValueError(f"{path} is not packed as its name says, or cut short: {e}") from None
 
 def read_vectors(
-    path,                    # glove.6B.zip
+    path,                    # glove.6B.zip; or a file of vectors by itself, as text or .gz
     wanted:set,              # words; all others are passed over
     n_in:int=100,            # length of a vector: 50, 100, 200 or 300 (schuessler2020: 100)
 ) -> dict[str, np.ndarray]:  # word: vector [n_in]
     "The vectors of some words; ValueError with file and line when one cannot be read."
-    member, found, wanted = f"glove.6B.{n_in}d.txt", {}, {word.encode() for word in wanted}
+    member, found, wanted = f"glove.6B.{n_in}d.txt" if str(path).endswith(".zip") else "", {}, {word.encode() for word in wanted}
+    named = f"{path}, {member}" if member else path
     for n, line in _lines(path, member):
         word, _, rest = line.partition(b" ")
         if word in wanted:
             try: vector = np.array(rest.split(), float)
-            except ValueError as e: raise ValueError(f"{path}, {member}, line {n}: {e}") from None
-            if len(vector) != n_in: raise ValueError(f"{path}, {member}, line {n}: a vector must have {n_in} numbers, got {len(vector)}")
+            except ValueError as e: raise ValueError(f"{named}, line {n}: {e}") from None
+            if len(vector) != n_in or not np.isfinite(vector).all(): raise ValueError(f"{named}, line {n}: a vector must have {n_in} finite numbers, got {len(vector)}")
             found[word.decode()] = vector
     return found
 
@@ -175,7 +197,7 @@ def sst(
     treebank:File=TREEBANK,
     glove:File=GLOVE,    # another place of the same vectors, say
 ) -> Corpus:
-    "The Stanford Sentiment Treebank with GloVe's vectors: 6920, 872 and 1821 sentences."
+    "The Stanford Sentiment Treebank with GloVe's vectors: 6920, 872 and 1821 sentences (another edition, given as `treebank`, may have a few more or fewer)."
     one_of("n_in", str(n_in), ("50", "100", "200", "300"))
     splits = read_treebank(fetch(treebank))
     known = read_vectors(fetch(glove), {word for words, _ in splits["train"] for word in words}, n_in)

@@ -9,27 +9,26 @@ __all__ = ['conditioned', 'task_aligned', 'Taught']
 from dataclasses import dataclass
 import torch
 from torch import Tensor
-from .checks import count, real
-from .models import LeakyRNN, Params
+from .checks import count, real, shown, tensor
+from .models import LeakyRNN, Params, check_params
 from .seeds import distinct_seeds
 from .tasks import Task
 from .trials import Trials
 
 # %% ../nbs/lib/28_teacher.ipynb #bae937c1
-def _square(name, W) -> None:
-    if W.ndim != 3 or W.shape[1] != W.shape[2]: raise ValueError(f"{name} must be [run, n, n], got shape {list(W.shape)}")
-
 def conditioned(
     W:Tensor,          # a teacher's W_h [run, n, n]
     kappa:float,       # condition number: singular values of the top half over those of the rest
     gain:float=1.25,   # of the null matrix whose expected norm it gets (liu2024)
 ) -> Tensor:           # F, the same shape
-    "A teacher's directions with weights of two sizes (Eq. 1); ValueError when W is not square."
-    _square("W", W)
+    "A teacher's directions with weights of two sizes (Eq. 1); ValueError when W is not square, or not finite."
+    tensor("W", W, ("run", "n", "n"), finite=True)
+    kappa, gain = real("kappa", kappa, 1), real("gain", gain, 0)
     U, S, V = torch.linalg.svd(W)
     n = S.shape[-1]
-    sizes = torch.ones(n, dtype=W.dtype, device=W.device); sizes[:n // 2] = real("kappa", kappa, 1)
-    return (U * sizes) @ V * (real("gain", gain, 0) * n**.5 / sizes.norm())
+    sizes = torch.ones(n, dtype=W.dtype, device=W.device)
+    sizes[:n // 2] = kappa
+    return (U * sizes) @ V * (gain * n**.5 / sizes.norm())
 
 @dataclass(frozen=True, eq=False)
 class task_aligned:
@@ -38,13 +37,14 @@ class task_aligned:
     rank:int|None = None  # directions kept; None: all
 
     def __post_init__(self):
-        _square("F", self.F)
-        if not (self.F.isfinite().all() and (self.F != 0).any(2).any(1).all()): raise ValueError("F must have finite weights that are not all 0, for every run")
-        if self.rank is not None and count("rank", self.rank) > self.F.shape[-1]: raise ValueError(f"rank must be at most the {self.F.shape[-1]} units, got {self.rank}")
+        tensor("F", self.F, ("run", "n", "n"), finite=True)
+        if not (self.F != 0).any(2).any(1).all(): raise ValueError("F must have weights that are not all 0, for every run")
+        if self.rank is not None: object.__setattr__(self, "rank", count("rank", self.rank))
+        if self.rank is not None and self.rank > self.F.shape[-1]: raise ValueError(f"rank must be at most the {self.F.shape[-1]} units, got {self.rank}")
 
     def __call__(self, n:int, seeds) -> Tensor:
         "[run, n, n], float64."
-        if (shape := (len(distinct_seeds(seeds)), n)) != self.F.shape[:2]: raise ValueError(f"F of shape {list(self.F.shape)} is not of {shape[0]} networks of {n} units")
+        if (shape := (len(distinct_seeds(seeds)), count("n", n))) != self.F.shape[:2]: raise ValueError(f"F of shape {list(self.F.shape)} is not of {shape[0]} networks of {n} units")
         U, S, V = torch.linalg.svd(self.F.double())
         W = (U[..., :self.rank] * S[:, None, :self.rank]) @ V[:, :self.rank]
         return W * (S.norm(dim=1) / S[:, :self.rank].norm(dim=1))[:, None, None]
@@ -57,7 +57,11 @@ class Taught(Task):
         model:LeakyRNN,        # of the teachers
         teachers:Params,       # one for each seed of the students
     ):
+        if not isinstance(task, Task): raise TypeError(f"task must be a Task, got {shown(task)}")
         if task.loss != "cross-entropy": raise ValueError(f"task must have labels, but {task.name} has {task.loss}")
+        if not isinstance(model, LeakyRNN) or not isinstance(teachers, Params): raise TypeError(f"model must be a LeakyRNN and teachers its Params, got {shown(model)} and {shown(teachers)}")
+        check_params(model, teachers)
+        if (model.n_in, model.n_out) != (task.n_in, task.n_out): raise ValueError(f"model must have the {task.n_in} inputs and {task.n_out} outputs of {task.name}, got {model.n_in} and {model.n_out}")
         self.task, self.model, self.teachers = task, model, teachers
         self.name, self.loss, self.n_in, self.n_out, self.steps = f"{task.name}, taught", task.loss, task.n_in, task.n_out, task.steps
         self.input_names, self.output_names, self.step_ms, self.deviations = task.input_names, task.output_names, task.step_ms, task.deviations
@@ -66,7 +70,9 @@ class Taught(Task):
         "The same trials with what the teacher of this seed says."
         if seed not in self.teachers.seeds: raise ValueError(f"seed must be one that has a teacher: {', '.join(map(str, self.teachers.seeds))}; got {seed}")
         teacher = self.teachers[self.teachers.seeds.index(seed)]
-        with torch.no_grad(): says = self.model(teacher, trials.inputs.to(teacher.dtype))[1][0, -1].argmax(-1)
+        last = len(trials.inputs) - 1 - (trials.mask > 0).flip(0).int().argmax(0)
+        with torch.no_grad(): outputs = self.model(teacher, trials.inputs.to(teacher.dtype))[1][0]
+        says = outputs.argmax(-1).gather(0, last[None])[0]
         return Trials(trials.inputs, says.expand(len(trials.inputs), -1), trials.mask, trials.response)
 
     def sample(self, n_trials:int, seed:int, step:int=0) -> Trials: return self.answers(self.task.sample(n_trials, seed, step), seed)
@@ -75,4 +81,6 @@ class Taught(Task):
         "The task's own probes, with the task's own labels: `answers` gives those of a seed's teacher."
         return self.task.probe(n_trials)
 
+    def block_bytes(self, n_trials:int) -> int: return self.task.block_bytes(n_trials)
+    def forget(self) -> None: self.task.forget()
     def references(self): return self.task.references()

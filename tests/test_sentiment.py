@@ -11,10 +11,10 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
-import pooch
 import pytest
 import torch
 
+import rnnbio.data
 import rnnbio.lstm
 import rnnbio.sentiment
 from rnnbio.data import File, fetch
@@ -78,7 +78,7 @@ def test_a_download_cut_short_leaves_nothing(server, tmp_path, monkeypatch):
 
 def test_a_user_who_interrupts_a_download_leaves_nothing(server, tmp_path, monkeypatch):
     monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))
-    monkeypatch.setattr(pooch.core, "hash_matches", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))      # after the last byte, before the rename
+    monkeypatch.setattr(rnnbio.data, "_check", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))      # after the last byte, before the rename
     with pytest.raises(KeyboardInterrupt):
         fetch(published(f"{server}/whole"))
     assert not list(tmp_path.iterdir())
@@ -87,7 +87,7 @@ def test_a_user_who_interrupts_a_download_leaves_nothing(server, tmp_path, monke
 def test_a_process_killed_in_a_download(server, tmp_path):
     """What is left has another name, and does not disturb the next attempt."""
     file = published(f"{server}/whole")
-    script = f"import os, signal, pooch, rnnbio.data as d\nfrom rnnbio.data import File\npooch.core.hash_matches = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\nd.fetch({file!r})"
+    script = f"import os, signal, rnnbio.data as d\nfrom rnnbio.data import File\nd._check = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\nd.fetch({file!r})"
     died = subprocess.run([sys.executable, "-c", script], env=os.environ | {"RNNBIO_DATA": str(tmp_path / "data")}, capture_output=True, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert not (tmp_path / "data" / "data.zip").exists() and len(list((tmp_path / "data").iterdir())) == 1
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
     file = rnnbio.sentiment.TREEBANK
     (tmp_path / file.name).write_bytes(b"0" * file.size)
     monkeypatch.setattr(zipfile, "ZipFile", lambda *a: pytest.fail("it was opened"))
-    with pytest.raises(ValueError, match=f"must have sha256 {file.checksum[7:]}, got .*remove it"):
+    with pytest.raises(ValueError, match=f"must have sha256 {file.checksum[7:]}, got .*move it elsewhere"):
         get_corpus("sst")
 
 
