@@ -131,9 +131,12 @@ def compute(
         failure(store, key).parent.mkdir(exist_ok=True)
         whole(failure(store, key), lambda path: path.write_text(json.dumps(failed[key], indent=1) + "\n", encoding="utf-8"))
 
-def failure(store:Store, key:str) -> Path:
+def failure(
+    store:Store|str|os.PathLike|None,      # or its folder
+    key:str,
+) -> Path:
     "Where it is noted that, and why, this run raised."
-    return store.root / "failed" / f"{key}.json"
+    return store_of(store).root / "failed" / f"{store_of(store).path(key).name}.json"
 
 def _pieces(missing:dict[str, Run], states, parts:int) -> list[dict[str, Run]]:
     "Runs that can be trained together and stand at the same step: as many as the memory allows, and each kind in so many parts at least."

@@ -21,6 +21,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -246,19 +247,22 @@ def write_folders(
                 with open(folder / name, "wb") as file:
                     file.write(data[:len(data) // 2]); write_point(f"inside {name}")
                     file.write(data[len(data) // 2:])
-        for folder, (_, files) in zip(work, folders):          # what is ours, and nobody else's
-            for name in files: to_disk(folder / name)
-            to_disk(folder)
+        all_to_disk(folder / name for folder, (_, files) in zip(work, folders) for name in files)
+        all_to_disk(work)
         for folder, (final, _) in zip(work, folders):
             write_point("before rename")
             try: os.rename(folder, final)
             except OSError as e:
                 if e.errno not in (errno.EEXIST, errno.ENOTEMPTY): raise          # another process was first, with the same numbers
             write_point("after rename")
-        for place in {above for final, _ in folders for above in final.parents[:4]}: to_disk(place)
+        all_to_disk({above for final, _ in folders for above in final.parents[:4]})
     finally:
         for folder in work: shutil.rmtree(folder, ignore_errors=True)
     return [final.name for final, _ in folders]
+
+def all_to_disk(paths) -> None:
+    "Wait until they are on the disk, whatever else is to be written; side by side, so that they share its waits: one by one 256 results take ten times as long."
+    with ThreadPoolExecutor(8) as threads: list(threads.map(to_disk, paths))
 
 def _is_key(key) -> bool: return isinstance(key, str) and re.fullmatch("[0-9a-f]{64}", key) is not None
 
