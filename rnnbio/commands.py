@@ -7,13 +7,14 @@ __all__ = ['shard', 'compute_shard', 'progress_of', 'main']
 
 # %% ../nbs/lib/55_commands.ipynb #e6657762
 import argparse
+import os
 import sys
 from pathlib import Path
 from .checks import count, parse_json, shown
-from .compute import compute, failure
+from .compute import by_key, compute, failure
 from .report import pick_device
 from .runs import Run
-from .store import Store, load_checkpoints
+from .store import Refused, Store, load_checkpoints, store_of
 from .sweep import Failed, Sweep
 
 # %% ../nbs/lib/55_commands.ipynb #4390dca4
@@ -25,18 +26,18 @@ def shard(
     "One part of the runs; all parts together are all runs, once."
     part, parts = count("part", part), count("parts", parts)
     if part > parts: raise ValueError(f"part must be one of the {parts} parts, got {part}")
-    different = {run.key(): run for run in runs}
+    different = by_key(runs)
     return [different[key] for _, key in sorted((run.ensemble(), key) for key, run in different.items())][part - 1::parts]
 
 def compute_shard(
     sweep:Sweep,
     part:int, parts:int,       # as for `shard`
-    store:Store,
+    store:Store|str|os.PathLike|None,      # or its folder
     device:str="auto",         # auto, cpu or cuda
     progress:bool=True,
 ) -> tuple[int, int]:          # runs of this part that raised; candidates of other parts that are missing, so that no rate could be chosen
     "Compute what the store lacks of one part."
-    backend, failed = pick_device(device), {}
+    backend, store, failed = pick_device(device), store_of(store), {}
     candidates = sweep.candidates(backend)
     compute(shard(candidates, part, parts), store, progress, failed)
     noted = [run.key() for run in candidates if failure(store, run.key()).is_file()]
@@ -47,11 +48,11 @@ def compute_shard(
 # %% ../nbs/lib/55_commands.ipynb #8fbbc922
 def progress_of(
     sweep:Sweep,
-    store:Store,
+    store:Store|str|os.PathLike|None,      # or its folder
     device:str="auto",     # auto, cpu or cuda
 ) -> list[str]:            # a line for each stage
     "How much of a sweep is done."
-    backend, candidates = pick_device(device), sweep.candidates(pick_device(device))
+    store, backend, candidates = store_of(store), pick_device(device), sweep.candidates(pick_device(device))
     at = {key: about["step"] for _, about, _ in load_checkpoints(store) for key in about["keys"]}
     def words(what, runs):
         left = {run.key(): run for run in runs if run.key() not in store}
@@ -79,7 +80,10 @@ def main(
             command.add_argument("--status", action="store_true", help="compute nothing, say how far it is")
     for name, words in dict(list="the results that are stored", verify="read every result and check it", clean="remove leftovers of interrupted runs and what was set aside").items(): commands.add_parser(name, help=words)
     asked = parser.parse_args(argv)
-    return _COMMANDS[asked.command](asked, Store())
+    try: return _COMMANDS[asked.command](asked, Store())
+    except (KeyboardInterrupt, OSError, Refused) as e:
+        print(str(e) or "stopped", file=sys.stderr)
+        return 130 if isinstance(e, KeyboardInterrupt) else 1       # 130: as shells say it of Ctrl-C
 
 def _part(text:str) -> tuple[int, int]:
     try:
@@ -99,8 +103,7 @@ def _read(asked) -> list[Sweep]:
 
 def _show(asked, store) -> int:
     for sweep in _read(asked):
-        for name, values in sweep.coords().items(): print(f"{name:10s} {len(values):5d}  {', '.join(map(str, values))}")
-        print(f"{'fixed':16s}  {', '.join(f'{k}={sweep._label(v)}' for k, v in sweep.fixed.items())}\n{len(sweep.cells())} runs")
+        print(sweep)
     return 0
 
 def _estimate(asked, store) -> int:
@@ -147,10 +150,16 @@ def _list(asked, store) -> int:
     return 0
 
 def _verify(asked, store) -> int:
-    keys = store.keys()
-    bad = [key for key in keys if store.load(key) is None]
-    print(f"{len(keys) - len(bad)} of {len(keys)} results are as they were written" + (f"; set aside: {', '.join(k[:12] for k in bad)}" if bad else ""))
-    return 1 if bad else 0
+    keys, aside, left = store.keys(), [], {}
+    for key in keys:
+        try:
+            if store.load(key) is None: aside.append(key)
+        except (OSError, Refused) as e: left[key] = e
+    short = lambda some: ", ".join(key[:12] for key in some)
+    print(f"{len(keys) - len(aside) - len(left)} of {len(keys)} results are as they were written"
+          + (f"; set aside: {short(aside)}" if aside else "") + (f"; not to be read here: {short(left)}" if left else ""))
+    for reason in left.values(): print(reason, file=sys.stderr)
+    return 1 if aside or left else 0
 
 def _clean(asked, store) -> int:
     print(f"{store.clean()} leftovers removed from {store.root}")

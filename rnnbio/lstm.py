@@ -8,6 +8,8 @@ __all__ = ['POOL', 'VERSION', 'CURVES', 'MATRICES', 'TRUNCATED', 'LINES', 'Senti
            'learning_curves', 'plot_lstm']
 
 # %% ../nbs/lib/54_lstm.ipynb #7d1c6722
+import math
+import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,14 +21,14 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 from tqdm.auto import tqdm
-from .checks import count, one_of, real
-from .compute import checkpoint_s
+from .checks import checked, count, numbers, one_of, real, shown
+from .compute import checkpoint_s, endings
 from .machine import quiet
 from .plots import figure_style
 from .report import device_name, pick_device
 from .seeds import generator
 from .sentiment import PAD, Corpus, Split
-from .store import Store, batched, key_of, load_checkpoints, save_checkpoint
+from .store import Store, batched, key_of, load_checkpoints, save_checkpoint, store_of
 
 # %% ../nbs/lib/54_lstm.ipynb #72b546f2
 class SentimentLSTM(nn.Module):
@@ -139,6 +141,7 @@ class Trained:
     diverged:int                   # epoch whose loss was not finite; -1: none
     seconds:float                  # of training
 
+@checked
 def train_lstm(
     corpus:Corpus,
     seed:int=0,              # of initial weights, order and dropout
@@ -148,11 +151,11 @@ def train_lstm(
     batch:int=64,            # sentences
     dropout:float=.5,
     device:str="cpu",        # auto, cpu or cuda
-    store:Store|None=None,   # default: the results folder
+    store:Store|str|os.PathLike|None=None,   # or its folder; default: the results folder
     progress:bool=True,
 ) -> Trained:                # defaults are schuessler2020's
     "Train, or go on where an interrupted training stood, or read what was trained before."
-    store, device = store or Store(), pick_device(device)
+    store, device = store_of(store), pick_device(device)
     config = dict(what="lstm", version=VERSION, corpus=corpus.name, corpus_sha256=corpus.fingerprint(), seed=count("seed", seed, 0), n_hidden=count("n_hidden", n_hidden), epochs=count("epochs", epochs),
                   lr=real("lr", lr, 1e-12), batch=count("batch", batch), dropout=real("dropout", dropout, 0, 1), backend=device)
     model, key = SentimentLSTM(corpus.vectors, seed, n_hidden, dropout).to(device), key_of(config)
@@ -163,7 +166,7 @@ def train_lstm(
         result = store.read(key)
     parts = lambda of: {name.removeprefix(of): t for name, t in result.tensors.items() if name.startswith(of)}
     model.load_state_dict(parts("params/"))
-    return Trained(corpus.name, seed, key, model, start, {name: t.numpy() for name, t in parts("curve/").items()}, int(result.tensors["diverged"]), result.facts["duration_s"])
+    return Trained(corpus.name, seed, key, model, start, {name: parts("curve/")[name].numpy() for name in CURVES}, int(result.tensors["diverged"]), result.facts["duration_s"])
 
 def _train(model, corpus, config, key, store, progress) -> None:
     "Train and store the result."
@@ -171,19 +174,29 @@ def _train(model, corpus, config, key, store, progress) -> None:
     for path, about, tensors in load_checkpoints(store):
         if about["keys"] == [key]: begin, spent = _resume(model, optimizer, curves, about, tensors)
     every, clock, saved, diverged, resumed_at = checkpoint_s(), time.monotonic() - spent, time.monotonic(), -1, begin
-    for epoch in tqdm(range(begin, config["epochs"]), desc=f"LSTM, seed {config['seed']}", unit="epoch", disable=quiet(progress)):
-        before = model.weights()
-        curves[:2, epoch] = train_epoch(model, optimizer, corpus.train, config["seed"], epoch, config["batch"])
-        if not np.isfinite(curves[0, epoch]) or not all(p.isfinite().all() for p in model.parameters()):
-            model.load_state_dict(before); diverged = epoch
-            break
-        curves[2:, epoch] = evaluate(model, corpus.valid, config["batch"])
-        if time.monotonic() - saved >= every and epoch + 1 < config["epochs"]:
-            save_checkpoint(store, key[:32], *_checkpoint(model, optimizer, curves, key, epoch + 1, time.monotonic() - clock))
-            saved = time.monotonic()
-    tensors = {f"params/{name}": w for name, w in model.weights().items()} | {f"curve/{name}": torch.from_numpy(curve) for name, curve in zip(CURVES, curves)} | {"diverged": torch.tensor(diverged)}
-    store.save([(config, tensors, dict(device=device_name(config["backend"]), duration_s=round(time.monotonic() - clock, 2), resumed_at=resumed_at))])
+    kept = lambda: f"stopped: the next call goes on from what {store.root} holds"
+    bar = tqdm(range(begin, config["epochs"]), desc=f"LSTM, seed {config['seed']}", unit="epoch", disable=quiet(progress))
+    with endings(kept) as asked, bar:
+        for epoch in bar:
+            before = model.weights()
+            curves[:2, epoch] = train_epoch(model, optimizer, corpus.train, config["seed"], epoch, config["batch"])
+            if not np.isfinite(curves[0, epoch]) or not all(p.isfinite().all() for p in model.parameters()):
+                model.load_state_dict(before); diverged = epoch
+                break
+            curves[2:, epoch] = evaluate(model, corpus.valid, config["batch"])
+            if epoch + 1 == config["epochs"]: break                            # it will be stored
+            if (end := asked()) or time.monotonic() - saved >= every:
+                save_checkpoint(store, key[:32], *_checkpoint(model, optimizer, curves, key, epoch + 1, time.monotonic() - clock))
+                saved = time.monotonic()
+            if end: raise KeyboardInterrupt
+        _keep(model, curves, diverged, config, store, round(time.monotonic() - clock, 2), resumed_at)
     (store.root / "checkpoints" / f"{key[:32]}.safetensors").unlink(missing_ok=True)
+
+def _keep(model, curves, diverged, config, store, seconds, resumed_at) -> None:
+    "Store what was trained."
+    tensors = {f"params/{name}": w for name, w in model.weights().items()} | {f"curve/{name}": torch.from_numpy(curve) for name, curve in zip(CURVES, curves)} | {"diverged": torch.tensor(diverged)}
+    facts = dict(device=device_name(config["backend"]), duration_s=seconds, resumed_at=resumed_at)
+    store.save([(config, tensors, facts)])
 
 def _checkpoint(model, optimizer, curves, key, epoch, spent) -> tuple[dict, dict]:
     memory = {f"adam/{name}/{what}": t for name, p in model.named_parameters() for what, t in optimizer.state[p].items()}
@@ -201,6 +214,7 @@ def _resume(model, optimizer, curves, about, tensors) -> tuple[int, float]:
 MATRICES = {"input, layer 1": "lstm.weight_ih_l0", "recurrent, layer 1": "lstm.weight_hh_l0", "input, layer 2": "lstm.weight_ih_l1", "recurrent, layer 2": "lstm.weight_hh_l1"}
 TRUNCATED = ("recurrent, layer 1", "input, layer 2", "recurrent, layer 2")
 
+@checked
 @_one_thread()
 def singular_values(
     fit:Trained,
@@ -215,10 +229,11 @@ def leading_share(
     values,            # singular values, largest first
     first:int=10,
 ) -> float:
-    "Share of the first ones in the squared norm of the matrix."
-    squares = np.asarray(values)**2
-    return float(squares[:first].sum() / squares.sum())
+    "Share of the first ones in the squared norm of the matrix; NaN when it is 0."
+    squares = numbers("values", values, 1)**2
+    return float(squares[:count("first", first)].sum() / squares.sum()) if squares.any() else math.nan
 
+@checked
 @_one_thread()
 def truncated_accuracy(
     fit:Trained,
@@ -229,7 +244,7 @@ def truncated_accuracy(
 ) -> np.ndarray:       # [rank]
     "Accuracy with the TRUNCATED matrices cut to each rank."
     one_of("of", of, ("ΔW", "W"))
-    weights, ranks = fit.model.weights(), [count("ranks", R, 0) for R in np.asarray(ranks).tolist()]
+    weights, ranks = fit.model.weights(), [count("ranks", R, 0) for R in _whole(ranks)]
     base = {MATRICES[m]: fit.start[MATRICES[m]].double() * (of == "ΔW") for m in TRUNCATED}
     parts = {name: torch.linalg.svd(weights[name].double() - W0, full_matrices=False) for name, W0 in base.items()}
     try:
@@ -246,14 +261,28 @@ def needed_rank(
     within:float=.02,
 ) -> int:
     "The smallest rank, of those given and of at least 1, from which on the accuracy stays within so much of the last."
-    far = np.flatnonzero(np.asarray(accuracy) < accuracy[-1] - within - 1e-12)
+    ranks, accuracy = numbers("ranks", ranks, 1), numbers("accuracy", accuracy, 1)
+    if len(ranks) != len(accuracy) or (np.diff(ranks) <= 0).any(): raise ValueError(
+        f"ranks must rise, one for each of {len(accuracy)} accuracies, got {shown(ranks.tolist())}")
+    far = np.flatnonzero(accuracy < accuracy[-1] - real("within", within, 0) - 1e-12)
     return max(1, int(ranks[far[-1] + 1 if len(far) else 0]))
+
+def _whole(ranks) -> list:
+    "Several numbers, to be checked one by one; of an array those of Python."
+    ranks = ranks.tolist() if hasattr(ranks, "tolist") else ranks
+    if isinstance(ranks, (str, dict)) or not np.iterable(ranks):
+        raise ValueError(f"ranks must be several whole numbers, got {shown(ranks)}")
+    return list(ranks)
 
 # %% ../nbs/lib/54_lstm.ipynb #be79708f
 def learning_curves(
     fits:list[Trained],      # of one corpus, with different seeds
 ) -> xr.Dataset:
     "Curves over corpus, seed and step (the epoch), as figures count them."
+    if not (isinstance(fits, (list, tuple)) and fits and all(isinstance(fit, Trained) for fit in fits)):
+        raise TypeError(f"fits must be a list of trained networks, as from train_lstm, got {shown(fits)}")
+    if len({fit.corpus for fit in fits}) > 1 or len({len(fit.curves["loss"]) for fit in fits}) > 1:
+        raise ValueError("fits must be of one corpus and of the same number of epochs")
     stack = lambda get: np.array([[get(fit) for fit in fits]])
     axes = ("corpus", "seed")
     curves = {name: ((*axes, "step"), stack(lambda fit: fit.curves[name])) for name in CURVES}
@@ -261,6 +290,7 @@ def learning_curves(
 
 LINES = {"ΔW": dict(color="#0072B2"), "W": dict(color="#D55E00"), "W0": dict(color=".4", ls="--")}
 
+@checked
 def plot_lstm(
     values:dict,           # matrix: {W0, W, ΔW: singular values [seed, n]}
     ranks,
@@ -269,6 +299,12 @@ def plot_lstm(
     title:str,
 ):                         # matplotlib figure
     "Singular values and truncation (schuessler2020 Fig. 5a, b); below, how it was learned, and the other matrices (its supplement)."
+    ranks = numbers("ranks", ranks, 1).astype(int)
+    values = {m: {w: numbers(f"{w} of {m}", _part("values", values, m, w), 2) for w in LINES} for m in MATRICES}
+    accuracy = {of: numbers(f"accuracy of {of}", _part("accuracy", accuracy, of), 2) for of in ("ΔW", "W")}
+    if wrong := [of for of, curve in accuracy.items() if curve.shape[1] != len(ranks)]:
+        raise ValueError(f"accuracy of {wrong[0]} must be [seed, rank] for {len(ranks)} ranks, got shape {list(accuracy[wrong[0]].shape)}")
+    if lacks := set(CURVES) - set(runs): raise ValueError(f"runs must hold {', '.join(CURVES)}, but lack {', '.join(sorted(lacks))}")
     with figure_style():
         others = [m for m in MATRICES if m != "recurrent, layer 2"]
         figure, ax = plt.subplot_mosaic([[*"aaabbb"], ["loss"] * 3 + ["accuracy"] * 3, np.repeat(others, 2).tolist()], figsize=(7.2, 5.8), layout="constrained")
@@ -287,6 +323,13 @@ def plot_lstm(
         for panel in ("a", "b", "loss"): ax[panel].legend()
         figure.suptitle(title)
     return figure
+
+def _part(what, given, *names):
+    "What stands under these names; ValueError when nothing does."
+    for name in names:
+        if not isinstance(given, dict) or name not in given: raise ValueError(f"{what} must hold {' and '.join(names)}, got {shown(given)}")
+        given = given[name]
+    return given
 
 def _mean_line(ax, x, curves, **style) -> None:
     "Mean and standard deviation over seeds."

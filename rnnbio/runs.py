@@ -7,8 +7,11 @@ __all__ = ['Run']
 
 # %% ../nbs/lib/51_runs.ipynb #c56cb0a3
 import json
+import numbers
+import operator
 from dataclasses import asdict, fields
 from functools import cache
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from .checks import count, known_options, one_of, plain, real, shown
@@ -56,7 +59,8 @@ def spec_data(spec) -> dict:
     "A specification as plain data: its kind and its fields."
     if not isinstance(spec, dict) and (isinstance(spec, type) or not hasattr(spec, "__dataclass_fields__")):
         raise ValueError(f"{shown(spec)} cannot be part of a sweep: a stored run needs a specification with a name, like gaussian(0.5) (model.init and train take functions too)")
-    return {"kind": type(spec).__name__, **asdict(spec)} if not isinstance(spec, dict) else spec
+    if isinstance(spec, dict): return spec
+    return {"kind": type(spec).__name__, **python_value(asdict(spec))}
 
 def from_data(what:str, data:dict, kinds:dict):
     "The specification again."
@@ -71,9 +75,30 @@ def rule_of(value) -> Rule:
     if "name" not in value: raise ValueError(f"rule must have a name, got {shown(value)}")
     return Rule(**value)
 
-def plain_setting(name:str, value) -> None:
-    "ValueError for data that no file could hold; specifications are checked where they are made."
-    if isinstance(value, (str, int, float, list, tuple, dict)): plain(name, value)
+def python_value(value):
+    "Numbers, text and arrays of other libraries as Python's, in lists and dictionaries too; all else as it is."
+    if isinstance(value, dict): return {name: python_value(v) for name, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return (list if isinstance(value, list) else tuple)(map(python_value, value))
+    if isinstance(value, type): return value
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        one = value.item()
+        return float(one) if isinstance(one, np.longdouble) else python_value(one)
+    if hasattr(value, "__array__") and hasattr(value, "ndim"):
+        return python_value((value if hasattr(value, "tolist") else np.asarray(value)).tolist())
+    if isinstance(value, numbers.Number) and not isinstance(value, bool):
+        for convert in (operator.index, float):      # Fraction and Decimal are floats, be they whole
+            try: return convert(value)
+            except (TypeError, ValueError, OverflowError): pass
+    return value
+
+def setting(
+    name:str,      # for the message
+    value,
+):                 # `value`, numbers of other libraries as Python's
+    "A setting of a run; ValueError for data that no file could hold. Specifications are checked where they are made."
+    value = python_value(value)
+    return plain(name, value) if isinstance(value, (str, int, float, list, tuple, dict)) else value
 
 def _names(what:str, value, valid) -> tuple:
     names = [value] if isinstance(value, str) else value
@@ -117,13 +142,13 @@ class Run(BaseModel):
     every:int|None = None    # ... before every so many updates, and at the end
 
     def __init__(self, /, **data):
-        for name, value in data.items(): plain_setting(name, value)
+        data = {name: setting(name, value) for name, value in data.items()}
         try: super().__init__(**data)
         except ValidationError as e:      # in our words: pydantic's own name the input and a web page, at length
             raise ValueError("; ".join(w["msg"].removeprefix("Value error, ") if w["type"] == "value_error" else f"{'.'.join(map(str, w['loc']))}: {w['msg']}" + (f", got {shown(w['input'])}" if w["type"] != "missing" else "") for w in e.errors())) from None
 
     @field_validator("rule", mode="before")
-    def _rule(cls, value): return json.loads(json.dumps(asdict(rule_of(value))))
+    def _rule(cls, value): return json.loads(json.dumps(python_value(asdict(rule_of(value)))))
 
     @field_validator("recurrent", "input", "output", mode="before")
     def _initializer(cls, value, info): return spec_data(from_data(info.field_name, spec_data(value), INITIALIZERS))

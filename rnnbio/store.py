@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MANIFEST_HOLDS', 'FORMAT', 'TENSORS', 'MANIFEST', 'NUMBERS', 'SOURCE', 'results_root', 'canonical', 'key_of',
-           'Result', 'Corrupt', 'Refused', 'Store', 'save_checkpoint', 'load_checkpoints']
+           'Result', 'Corrupt', 'Refused', 'Store', 'store_of', 'save_checkpoint', 'load_checkpoints']
 
 # %% ../nbs/lib/50_store.ipynb #d1b19faa
 import atexit
@@ -15,10 +15,13 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
 import uuid
 import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,8 +29,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors, save as tensor_bytes
 from torch import Tensor
-from .checks import parse_json, plain, shown
-from .machine import project_root, switch, user_path
+from .checks import checked, parse_json, plain, shown
+from .machine import project_root, switch, to_disk, user_path
 from .report import versions
 
 # %% ../nbs/lib/50_store.ipynb #65521118
@@ -37,18 +40,26 @@ TENSORS, MANIFEST = "run.safetensors", "manifest.json"
 
 def results_root() -> Path:
     "Where results live: RNNBIO_RESULTS, or results/ at the root of the project; in a notebook's own test a folder that goes with it."
-    return user_path("RNNBIO_RESULTS", os.environ.get("RNNBIO_RESULTS") or (_test_folder() if switch("IN_TEST") else project_root() / "results"))
+    if named := os.environ.get("RNNBIO_RESULTS"): return user_path("RNNBIO_RESULTS", named)
+    return _test_folder() if switch("IN_TEST") else project_root() / "results"
 
 @cache
 def _test_folder() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="rnnbio-test-")
     atexit.register(folder.cleanup)
+    print(f"note: IN_TEST is on: results go to {folder.name} and are gone at the end", file=sys.stderr)
     return Path(folder.name)
 
-def canonical(data) -> str:
-    "One text for one meaning: sorted names, no spaces."
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def canonical(
+    data,      # plain data: text, finite numbers, lists, dictionaries by name
+) -> str:
+    "One text for one meaning: sorted names, no spaces. ValueError for what is not plain data."
+    try: return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        plain("data", data)                                    # says where
+        raise
 
+@checked
 def key_of(
     config:dict,    # all that determines the numbers of a run, versions included; plain data
 ) -> str:
@@ -81,10 +92,15 @@ class Refused(ValueError):
     "A stored result is sound, but another version of rnnbio's; it is left alone."
 
 class Store:
-    "Results by key, in a folder. OSError with the reason when the folder cannot be written."
+    "Results by key, in a folder. OSError with the reason when it cannot be read or written."
     def __init__(self,
-        root=None,     # the folder; default `results_root()`
-    ): self.root = Path(root or results_root())
+        root:str|os.PathLike|None=None,     # the folder; default `results_root()`
+    ):
+        self.root = results_root() if root is None else user_path("root", root)
+        if self.root.exists() and not self.root.is_dir(): raise NotADirectoryError(errno.ENOTDIR,
+            f"results cannot be kept in {self.root}: it is no folder (RNNBIO_RESULTS names another)")
+
+    def __repr__(self): return f"Store({str(self.root)!r})"
 
     def path(self, key:str) -> Path:
         "The folder of that key; ValueError when it is not one, so that no key leads out of the results."
@@ -109,21 +125,31 @@ class Store:
         results,        # (config, tensors, facts) of each; config is plain data, facts are duration, device, ...
     ) -> list[str]:     # their keys
         "Write results, each whole or not at all; one that is there already stays."
-        return [key for some in batched(results, 256) for key in write_folders(self.root / "tmp", [self._files(*result) for result in some])]
+        if not hasattr(results, "__iter__"):
+            raise TypeError(f"results must be (config, tensors, facts) of each, got {shown(results)}")
+        write = lambda some: write_folders(self.root / "tmp", [self._files(one) for one in some])
+        return [key for some in batched(results, 256) for key in write(some)]
 
-    def _files(self, config, tensors, facts) -> tuple[Path, dict[str, bytes]]:
-        plain("config", config); plain("facts", facts)             # what could not be read back is not written
-        key, data = key_of(config), tensor_bytes({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
-        manifest = dict(format=FORMAT, key=key, config=config, checksums={TENSORS: _checksum(data)}, facts=dict(versions=versions(), source=SOURCE, **facts))
-        manifest["checksums"][MANIFEST] = _manifest_checksum(manifest)
+    def _files(self, result) -> tuple[Path, dict[str, bytes]]:
+        try: config, tensors, facts = result
+        except (TypeError, ValueError): config = tensors = facts = None
+        if not (isinstance(config, dict) and isinstance(tensors, dict) and isinstance(facts, dict)):
+            raise TypeError(f"results must hold (config, tensors, facts), got {shown(result)}")
+        plain("config", config)                                # what could not be read back is not
+        plain("facts", facts)                                  # written
+        key, data = key_of(config), _packed(tensors)
+        facts = dict(versions=versions(), source=SOURCE, **facts)
+        sums = {TENSORS: _checksum(data)}
+        manifest = dict(format=FORMAT, key=key, config=config, checksums=sums, facts=facts)
+        sums[MANIFEST] = _manifest_checksum(manifest)
         return self.path(key), {TENSORS: data, MANIFEST: (json.dumps(manifest, indent=1) + "\n").encode()}
 
     def load(self,
         key:str,
     ) -> Result|None:
-        "The result, or None when there is none; one that is damaged is set aside with a warning, to be computed again."
+        "The result, or None when there is none; one that is damaged is set aside with a warning, to be computed again. OSError when it can neither be read nor set aside."
         try: return self.read(key)
-        except FileNotFoundError: return None
+        except (FileNotFoundError, NotADirectoryError): return None
         except Corrupt as e:
             self.set_aside(key, str(e))
             return None
@@ -131,7 +157,7 @@ class Store:
     def read(self,
         key:str,
     ) -> Result:
-        "The result; FileNotFoundError when there is none, Corrupt with the reason when it cannot be trusted, Refused when another version wrote it."
+        "The result; FileNotFoundError when there is none, OSError when it cannot be read, Corrupt with the reason when it cannot be trusted, Refused when another version wrote it."
         folder = self.path(key)
         try:
             text = (folder / MANIFEST).read_bytes()
@@ -139,6 +165,8 @@ class Store:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             if folder.exists(): raise Corrupt(f"{folder} lacks {MANIFEST if not (folder / MANIFEST).is_file() else TENSORS}") from None
             raise
+        except OSError as e: raise OSError(e.errno, f"{e.filename or folder} cannot be read: "
+            f"{e.strerror} (allow it, or move {folder} away to compute it again)") from e
         try:
             manifest = parse_json(MANIFEST, text)
             if manifest["checksums"][MANIFEST] != _manifest_checksum(manifest): raise Corrupt(f"{folder / MANIFEST} is not what was written: its checksum differs")
@@ -147,18 +175,22 @@ class Store:
         if manifest["format"] != FORMAT: raise Refused(f"{folder / MANIFEST} has format {manifest['format']}; this version of rnnbio reads format {FORMAT} (RNNBIO_RESULTS names another folder)")
         if manifest["key"] != key or key_of(manifest["config"]) != key: raise Corrupt(f"{folder / MANIFEST} does not belong to key {key}")
         if manifest["checksums"][TENSORS] != _checksum(data): raise Corrupt(f"{folder / TENSORS} is not what was written: its checksum differs")
-        try: return Result(key, manifest["config"], parse_tensors(data), manifest["facts"])
+        try: return Result(key, manifest["config"], _unpacked(data), manifest["facts"])
         except (SafetensorError, ValueError, KeyError) as e: raise Corrupt(f"{folder / TENSORS} holds no tensors that can be read: {e}") from None
 
     def set_aside(self, key:str, why:str) -> Path:
-        "Move a damaged result out of the way and say so; it is kept for a look."
+        "Move a damaged result out of the way and say so; it is kept for a look. OSError where it cannot be moved."
         to = self.root / "set_aside" / f"{key}.{time.strftime('%Y%m%dT%H%M%S')}.{uuid.uuid4().hex[:6]}"
-        to.parent.mkdir(parents=True, exist_ok=True)
-        try: os.rename(self.path(key), to)
+        try:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(self.path(key), to)
         except FileNotFoundError: pass                    # another process was first
+        except OSError as e: raise OSError(e.errno, f"{why}, and cannot be set aside: {e.strerror} "
+            f"(make {self.root} writable, or name a copy of it with RNNBIO_RESULTS)") from e
         warnings.warn(f"{why}; set aside as {to.name}, to be computed again", stacklevel=3)
         return to
 
+    @checked
     def clean(self,
         older_than_s:float=3600.,     # leftovers younger than this may belong to a process that is still writing
     ) -> int:
@@ -167,6 +199,29 @@ class Store:
         found = [p for p in left + list((self.root / "set_aside").glob("*")) if not (p.parent.is_symlink() and p.parent != self.root)]      # what a link leads to is not ours to remove
         for path in found: shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         return len(found)
+
+def store_of(
+    store,         # a Store, its folder, or None for the results folder
+) -> Store:
+    "What a user called a store; TypeError for what is none."
+    if isinstance(store, Store): return store
+    if store is None or isinstance(store, (str, os.PathLike)): return Store(store)
+    raise TypeError(f"store must be a Store or a folder, got {shown(store)}")
+
+def _packed(tensors, metadata=None) -> bytes:
+    "Tensors as safetensors; what shares memory with another is copied, as the format wants."
+    packed, seen = {}, set()
+    for name, t in tensors.items():
+        if not isinstance(t, Tensor): raise TypeError(f"{name} must be a tensor, got {shown(t)}")
+        t = t.detach().cpu().contiguous()
+        where = t.untyped_storage().data_ptr()
+        packed[name] = t.clone() if where in seen else t
+        seen.add(where)
+    return tensor_bytes(packed, metadata)
+
+def _unpacked(data:bytes) -> dict[str, Tensor]:
+    "By name, in one order; the file's own differs from one reading to the next."
+    return dict(sorted(parse_tensors(data).items()))
 
 # %% ../nbs/lib/50_store.ipynb #687989b7
 def write_point(name:str) -> None:
@@ -181,7 +236,7 @@ def write_folders(
     temporary:Path,                              # a folder on the same disk for what is not finished
     folders:list[tuple[Path, dict[str, bytes]]], # where each will stand, and its files
 ) -> list[str]:                                  # their names
-    "Folders, each complete and on the disk before it has its name; the disk is waited for once for all of them."
+    "Folders, each complete and on the disk before it has its name; OSError when that cannot be."
     work = [temporary / uuid.uuid4().hex for _ in folders]
     try:
         write_point("begin")
@@ -192,17 +247,22 @@ def write_folders(
                 with open(folder / name, "wb") as file:
                     file.write(data[:len(data) // 2]); write_point(f"inside {name}")
                     file.write(data[len(data) // 2:])
-        os.sync()
+        all_to_disk(folder / name for folder, (_, files) in zip(work, folders) for name in files)
+        all_to_disk(work)
         for folder, (final, _) in zip(work, folders):
             write_point("before rename")
             try: os.rename(folder, final)
             except OSError as e:
                 if e.errno not in (errno.EEXIST, errno.ENOTEMPTY): raise          # another process was first, with the same numbers
             write_point("after rename")
-        os.sync()
+        all_to_disk({above for final, _ in folders for above in final.parents[:4]})
     finally:
         for folder in work: shutil.rmtree(folder, ignore_errors=True)
     return [final.name for final, _ in folders]
+
+def all_to_disk(paths) -> None:
+    "Wait until they are on the disk, whatever else is to be written; side by side, so that they share its waits: one by one 256 results take ten times as long."
+    with ThreadPoolExecutor(8) as threads: list(threads.map(to_disk, paths))
 
 def _is_key(key) -> bool: return isinstance(key, str) and re.fullmatch("[0-9a-f]{64}", key) is not None
 
@@ -213,16 +273,17 @@ def _manifest_checksum(manifest:dict) -> str:
     return key_of(manifest | {"checksums": {TENSORS: manifest["checksums"][TENSORS]}})
 
 # %% ../nbs/lib/50_store.ipynb #16f4edf0
+@checked
 def save_checkpoint(
-    store:Store,
+    store:Store|str|os.PathLike|None,   # or its folder
     name:str,                     # of the computation
     about:dict,                   # plain data: keys of the runs, steps done, ...
     tensors:dict[str, Tensor],
 ) -> None:
     "Replace the checkpoint of that name, whole or not at all."
-    data = tensor_bytes({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, metadata={"about": json.dumps(about | {"format": FORMAT})})
+    data = _packed(tensors, {"about": json.dumps(plain("about", about) | {"format": FORMAT})})
     if not re.fullmatch("[0-9a-z]+", name): raise ValueError(f"the name of a checkpoint must be letters and digits, got {shown(name)}")      # so that it stays in its folder
-    path = store.root / "checkpoints" / f"{name}.safetensors"
+    path = store_of(store).root / "checkpoints" / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{name}.{uuid.uuid4().hex}")
     try:
@@ -233,17 +294,20 @@ def save_checkpoint(
         write_point("before checkpoint rename")
         os.replace(beside, path)
         write_point("after checkpoint rename")
+        to_disk(path.parent)
     finally: beside.unlink(missing_ok=True)
 
+@checked
 def load_checkpoints(
-    store:Store,
-) -> list[tuple[Path, dict, dict[str, Tensor]]]:
-    "Every checkpoint that can be trusted: its file, what it is about, its tensors."
-    found = []
-    for path in sorted((store.root / "checkpoints").glob("*.safetensors")):
+    store:Store|str|os.PathLike|None=None,        # or its folder; default: the results folder
+) -> Iterator[tuple[Path, dict, dict[str, Tensor]]]:
+    "Every checkpoint that can be trusted, one after the other: its file, what it is about, its tensors."
+    for path in sorted((store_of(store).root / "checkpoints").glob("*.safetensors")):
         try: data = path.read_bytes()
         except FileNotFoundError: continue                # finished meanwhile
-        except IsADirectoryError: data = b""
+        except OSError as e:
+            warnings.warn(f"checkpoint {path} cannot be read and is not used: {e.strerror}", stacklevel=2)
+            continue
         data, checksum = data[:-64], data[-64:].decode("ascii", "replace")
         try:
             if _checksum(data) != checksum: raise ValueError("its checksum differs")
@@ -251,6 +315,8 @@ def load_checkpoints(
             about = parse_json("metadata", parse_json("header", data[8:8 + size])["__metadata__"]["about"])
             if about["format"] != FORMAT: continue
             if not all(_is_key(key) for key in about.get("keys", ())): raise ValueError(f"its keys are {shown(about['keys'])}")
-            found.append((path, about, parse_tensors(data)))
-        except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as e: warnings.warn(f"checkpoint {path.name} is damaged and not used: {e}", stacklevel=2)
-    return found
+            tensors = _unpacked(data)
+        except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as e:
+            warnings.warn(f"checkpoint {path.name} is damaged and not used: {e}", stacklevel=2)
+            continue
+        yield path, about, tensors

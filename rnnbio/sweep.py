@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from fastcore.basics import patch
-from .checks import count, known_options, one_of, parse_json, real, shown
-from .compute import compute, run_bytes, scratch_bytes, seconds_per_run, together
+from .checks import checked, count, known_options, numbers, one_of, parse_json, plain, real, shown, text
+from .compute import client_of, compute, run_bytes, scratch_bytes, seconds_per_run, together
 from .initializers import gaussian
 from .report import pick_device
 from .rules import Rule
-from .runs import SPECS, Run, from_data, plain_setting, rule_of, spec_data, task_of
-from .store import SOURCE, Corrupt, Store
+from .runs import SPECS, Run, from_data, python_value, rule_of, setting, spec_data, task_of
+from .store import SOURCE, Corrupt, Store, store_of
 from .train import measured_at
 
 # %% ../nbs/lib/53_sweep.ipynb #7e89c80a
@@ -44,17 +44,18 @@ def choose_lr(
     losses:dict,      # rate: loss [seed, step], NaN where a run has diverged
 ) -> tuple[float, str]:   # the rate (NaN when all are out); "", "lowest of the grid", "highest of the grid" or "not trainable"
     "The rate with the smallest geometric mean loss in the last tenth."
+    if not (isinstance(losses, dict) and losses):
+        raise ValueError(f"losses must hold a loss [seed, step] for each rate, got {shown(losses)}")
     score = {}
     for rate, loss in losses.items():
-        tail = np.asarray(loss, float)[:, -max(1, np.shape(loss)[1] // 10):].mean(1)
+        loss = numbers(f"the loss at rate {shown(real('rate', rate))}", loss, 2, finite=False)
+        tail = loss[:, -max(1, loss.shape[1] // 10):].mean(1)
         score[rate] = np.exp(np.log(tail).mean()) if np.isfinite(tail).all() else np.inf
     best = min(score, key=score.get)
     if not np.isfinite(score[best]): return math.nan, "not trainable"
     return best, "lowest of the grid" if best == min(score) else "highest of the grid" if best == max(score) else ""
 
 # %% ../nbs/lib/53_sweep.ipynb #a5a90ac4
-def _plain_value(v): return v.item() if isinstance(v, np.generic) else v
-
 @dataclass(frozen=True)
 class along:
     "A setting that follows an axis of the sweep."
@@ -62,13 +63,23 @@ class along:
     values:tuple    # one for each of its values, in order
 
     def __post_init__(self):
-        if isinstance(self.values, str) or not np.iterable(self.values): raise ValueError(f"values of along({shown(self.axis)}, ...) must be one for each on the axis, got {shown(self.values)}")
-        object.__setattr__(self, "values", tuple(_plain_value(v) for v in self.values))
+        text("axis of along", self.axis)
+        if isinstance(self.values, (str, dict)) or not np.iterable(self.values): raise ValueError(
+            f"values of along({self.axis!r}, ...) must be one for each on the axis, got {shown(self.values)}")
+        object.__setattr__(self, "values", tuple(map(python_value, self.values)))
 
 # %% ../nbs/lib/53_sweep.ipynb #7f56cf5e
 MOST_RUNS = 100_000       # of a sweep; refused beyond, before memory is filled with them
 NEVER_AN_AXIS = ("measures", "trained")      # several names are one value
 NOTHING_MEASURED = dict(measures=(), every=None)      # of runs that only choose a rate
+
+def _is_axis(name:str, value) -> bool:
+    "Are these several values of a setting? ValueError for a table of them."
+    if name in NEVER_AN_AXIS: return False
+    ndim = getattr(value, "ndim", 0)
+    if isinstance(ndim, int) and ndim > 1:
+        raise ValueError(f"{name} must be one value, or several along one axis, got {shown(value)}")
+    return isinstance(value, (list, tuple, range)) or ndim == 1
 
 class Failed(RuntimeError):
     "Some runs raised; all others are done and stored."
@@ -76,21 +87,18 @@ class Failed(RuntimeError):
 class Sweep:
     "The same training over axes of settings. ValueError before any work for settings that make no sense."
     def __init__(self,
-        **settings,      # fields of `Run`, or `gain`; each one value, or several as list, tuple, range or array
+        **settings,      # fields of `Run`, or `gain`; each one value, or several: list, tuple, range, 1-d array of any library
     ):
         known_options("Sweep", settings, [*Run.model_fields, "gain"])
         if {"gain", "recurrent"} <= set(settings): raise ValueError("give gain or recurrent, not both: gain=g means recurrent=gaussian(g)")
-        several = lambda name: name not in NEVER_AN_AXIS and isinstance(settings[name], (list, tuple, range, np.ndarray))
-        sizes = {name: len(v) for name, v in settings.items() if several(name)}
+        sizes = {name: len(v) for name, v in settings.items() if _is_axis(name, v)}
         choose = settings["lr"] if isinstance(settings.get("lr"), best_lr) else None
         n = math.prod(sizes.values()) + (math.prod(v for name, v in sizes.items() if name != "seed") * len(choose.grid) * len(choose.seeds) if choose else 0)
         if n > MOST_RUNS: raise ValueError(f"a sweep may have {MOST_RUNS} runs at most, those that choose a rate included, but this one has {n}: make several of it")
-        self.axes = {name: [_plain_value(u) for u in v] for name, v in settings.items() if several(name)}
-        self.fixed = {name: _plain_value(v) for name, v in settings.items() if not several(name)}
+        self.axes = {name: [setting(f"{name}[{i}]", v) for i, v in enumerate(settings[name])] for name in sizes}
+        self.fixed = {name: setting(name, v) for name, v in settings.items() if name not in sizes}
         for name, v in self.fixed.items():
-            for u in v.values if isinstance(v, along) else [v]: plain_setting(name, u)
-        for name, values in self.axes.items():
-            for i, v in enumerate(values): plain_setting(f"{name}[{i}]", v)
+            for u in v.values if isinstance(v, along) else (): setting(name, u)
         if settings.get("measures") and {"steps", "every"} & set(self.axes): raise ValueError("measures need the same steps and every for all runs")
         if isinstance(settings.get("lr"), list | tuple) and any(isinstance(v, best_lr) for v in settings["lr"]): raise ValueError("lr=best_lr(...) stands alone, not in a list")
         for name, values in self.axes.items():
@@ -101,6 +109,13 @@ class Sweep:
         self.select = self.fixed.get("lr") if isinstance(self.fixed.get("lr"), best_lr) else None
         seeds = {run.seed for run in (self.runs(lr=1.) if self.select else self.runs())}                   # every run is checked now
         if self.select and (common := seeds & set(self.select.seeds)): raise ValueError(f"best_lr must not select on reported seeds, but both hold {sorted(common)}")
+        self.to_json()                                                     # nothing is trained that could not be written
+
+    def __repr__(self):
+        words = lambda values: ", ".join(map(str, values))
+        axes = [f"{name:10s} {len(v):5d}  {words(v)}" for name, v in self.coords().items()]
+        fixed = words(f"{name}={self._label(v)}" for name, v in self.fixed.items())
+        return "\n".join([*(line if len(line) <= 100 else f"{line[:96]} ..." for line in axes), f"{'fixed':16s}  {fixed}", f"{len(self.cells())} runs"])
 
     @staticmethod
     def _label(value):
@@ -123,8 +138,8 @@ class Sweep:
 
     def to_json(self) -> str:
         "The question as text, for another machine: `python -m rnnbio.sweep run FILE`."
-        plain = lambda v: {"best_lr": asdict(v)} if isinstance(v, best_lr) else {"along": dict(axis=v.axis, values=plain(v.values))} if isinstance(v, along) else [plain(u) for u in v] if isinstance(v, (list, tuple)) else asdict(v) if isinstance(v, Rule) else spec_data(v) if hasattr(v, "__dataclass_fields__") else v
-        return json.dumps({"axes": {k: plain(v) for k, v in self.axes.items()}, "fixed": {k: plain(v) for k, v in self.fixed.items()}}, indent=1)
+        axes, fixed = ({k: _data(v) for k, v in part.items()} for part in (self.axes, self.fixed))
+        return json.dumps(plain("a sweep", dict(axes=axes, fixed=fixed)), indent=1)
 
     @classmethod
     def from_json(cls, text:str):
@@ -143,13 +158,13 @@ class Sweep:
 
     def run(self,
         device:str="auto",       # auto, cpu or cuda
-        store:Store|None=None,   # default: the results folder
+        store:Store|None=None,   # or its folder; default: the results folder
         progress:bool=True,      # one bar, in a terminal or Jupyter
         client=None,             # of a Dask cluster that computes what is missing; default: the one at RNNBIO_SCHEDULER, or this process
     ) -> xr.Dataset:             # loss and accuracy over the axes and step; measures over the axes and `at`; diverged, lr (and how it was chosen), key, seconds of training
         "Answers: from the store where they are there, trained where not. `Failed` when runs raised, after all others are done."
-        store, backend, failed = store or Store(), pick_device(device), {}
-        client = client or _client(os.environ.get("RNNBIO_SCHEDULER"))
+        store, backend, failed = store_of(store), pick_device(device), {}
+        client = client_of(client) or _client(os.environ.get("RNNBIO_SCHEDULER"))
         compute(self.candidates(backend), store, progress, failed, client)
         runs, how = self.chosen(store, backend, failed)
         compute([r for r in runs if r], store, progress, failed, client)
@@ -196,6 +211,14 @@ class Sweep:
         at = {"at": measured_at(steps, next(r.every for r in runs if r))} if measured else {}
         return xr.Dataset(data, self.coords() | {"step": np.arange(steps)} | at, {"sweep": self.to_json()})
 
+def _data(value):
+    "A setting as plain data; `_special`, `from_data` and `rule_of` make it again."
+    if isinstance(value, (list, tuple)): return [_data(v) for v in value]
+    if isinstance(value, best_lr): return {"best_lr": asdict(value)}
+    if isinstance(value, along): return {"along": dict(axis=value.axis, values=_data(value.values))}
+    if isinstance(value, Rule): return python_value(asdict(value))
+    return spec_data(value) if hasattr(value, "__dataclass_fields__") else value
+
 def _special(value):
     "best_lr or along, where the data say so."
     kind = {"best_lr": best_lr, "along": along}.get(next(iter(value), None)) if isinstance(value, dict) and len(value) == 1 else None
@@ -231,6 +254,7 @@ def _scored(store, key):
     return loss if diverged < 0 else np.full_like(loss, np.nan)
 
 # %% ../nbs/lib/53_sweep.ipynb #11ed11c4
+@checked
 @dataclass(frozen=True)
 class Estimate:
     "What a sweep will take here."
@@ -244,11 +268,12 @@ class Estimate:
 def estimate(
     self:Sweep,
     device:str="auto",     # auto, cpu or cuda
-    store:Store|None=None,
+    store:Store|None=None, # or its folder; default: the results folder
     steps:int=6,           # timed for each kind of ensemble
 ) -> Estimate:
     "Time a few steps of each kind of ensemble, and multiply."
-    store, select, steps, backend = store or Store(), self.select, count("steps", steps, 2), pick_device(device)
+    store, select, backend = store_of(store), self.select, pick_device(device)
+    steps = count("steps", steps, 2)
     runs = (self.runs(lr=select.grid[0], backend=backend) if select else self.runs(backend=backend)) + self.candidates(backend)
     missing = {r.key(): r for r in runs if r.key() not in store}
     groups, seconds, memory, disk = {}, 0., 0., 0.

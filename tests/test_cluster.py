@@ -21,19 +21,27 @@ QUESTION = dict(task="romo", rule=["bptt", "eprop"], gain=[.5, 1.], seed=range(3
 PRELOAD = """
 import os, signal, time
 os.environ["RNNBIO_CHECKPOINT_S"] = "0"
-import rnnbio.train
-def update(state, model, params, *rest, real=rnnbio.train._update):
-    if 666 in params.seeds:
-        time.sleep(1)                                # a worker that dies before its nanny has heard that it began is not begun again
-        os.kill(os.getpid(), signal.SIGKILL)
-    if 777 in params.seeds: time.sleep(.05)
-    return real(state, model, params, *rest)
-rnnbio.train._update = update
+import rnnbio.compute
+def train(model, params, *rest, watch=None, real=rnnbio.compute.train, **more):
+    def slow(state):
+        if 666 in params.seeds:
+            time.sleep(1)                                # a worker that dies before its nanny has heard that it began is not begun again
+            os.kill(os.getpid(), signal.SIGKILL)
+        if {777, 778} & set(params.seeds): time.sleep(.05)
+        watch(state)
+    return real(model, params, *rest, watch=slow, **more)
+rnnbio.compute.train = train
 """
 
 
 def bits(store):
     return {key: {name: t.numpy().tobytes() for name, t in store.read(key).tensors.items()} for key in store.keys()}
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """Workers that are begun again on a busy machine."""
+    monkeypatch.setenv("RNNBIO_WORKERS_S", "600")
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +95,32 @@ def test_a_worker_killed_in_mid_sweep_costs_time_only(client, tmp_path):
 
 def pids(client):
     return list(client.run(os.getpid).values())
+
+
+def test_after_ctrl_c_nobody_waits_for_what_was_cancelled(client, tmp_path):
+    """Two runs of minutes, one on each worker, are told to end; the workers leave a checkpoint and take the next sweep."""
+    tiny = dict(task="romo", rule="eprop", gain=1., lr=1e-3, n_hidden=6, n_trials=2)
+    store = Store(tmp_path)
+
+    def interrupt():
+        while len(list(store.root.glob("checkpoints/*.safetensors"))) < 2:
+            time.sleep(.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt, match="stopped: 0 of 2 runs are done"):
+        Sweep(**tiny, seed=[777, 778], steps=10_000).run(store=store, progress=False, client=client)
+    Sweep(**tiny, seed=range(8), steps=3).run(store=store, progress=False, client=client)
+    assert len(store.keys()) == 8                                            # none of the two that take minutes
+
+
+def test_a_cluster_without_workers(tmp_path, monkeypatch, capsys):
+    distributed = pytest.importorskip("distributed", reason="pip install 'rnnbio[dask]'")
+    monkeypatch.setenv("RNNBIO_WORKERS_S", "0")
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster, distributed.Client(cluster, set_as_default=False) as empty:
+        with pytest.raises(OSError, match="has had no workers for 0 s: start some, or wait longer with RNNBIO_WORKERS_S"):
+            Sweep(**QUESTION).run(store=Store(tmp_path), progress=False, client=empty)
+    assert "has no workers: waiting 0 s for one (RNNBIO_WORKERS_S)" in capsys.readouterr().err
 
 
 def test_a_run_that_kills_its_workers_is_reported_and_the_rest_finishes(client, tmp_path):
