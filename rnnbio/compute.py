@@ -190,6 +190,7 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
     measure = {name: measure_of(name, some, task, params) for name in some.measures}
     fit = train(model, params, task, Rule(**some.rule), [run.lr for run in runs.values()], some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS), some.trained or None, some.keep_signs,
                 from_data("floss", some.floss, SPECS) if some.floss else None, some.every, measure, progress=False, resume=resume, watch=watch)
+    if fit.lost: raise RuntimeError(f"the task gave no batch: {fit.lost[0]}")        # no result: it says nothing of the network
     loss, accuracy, diverged = (torch.from_numpy(fit.data[v].values) for v in ("loss", "accuracy", "diverged"))
     facts = dict(device=device_name(some.backend), duration_s=round((time.time() - begin) / len(keys), 4), together=len(keys), resumed_at=resume.step if resume else 0)
     tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()} \

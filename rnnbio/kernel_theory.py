@@ -95,7 +95,7 @@ def _gram(net):
     A = net.W_1.mT @ net.W_1
     return A, A + net.W_2.square().sum(-1)[..., None, None] * torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
 
-def _cosine(A, B): return alignment(A.flatten(0, -3), B.flatten(0, -3)).view(A.shape[:-2])
+def _cosine(A, B): return alignment(A.reshape(-1, *A.shape[-2:]), B.reshape(-1, *B.shape[-2:])).view(A.shape[:-2])
 
 @checked
 def turned(

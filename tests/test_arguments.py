@@ -1,0 +1,221 @@
+"""Every public function, every argument, thirty wrong values: each is refused in words that name the argument, or means something.
+
+The functions and their arguments are read from the package, so a new one has to be given an example here. Quick by default: a few
+of the values for each argument; RNNBIO_FUZZ=long tries them all.
+"""
+import faulthandler
+import importlib
+import inspect
+import itertools
+import math
+import os
+import pkgutil
+import re
+import warnings
+import zlib
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+
+import rnnbio
+from rnnbio.all import *
+from rnnbio.checks import _check_of, shown
+from rnnbio.oracles import autograd_gradient
+from test_fuzz import soon
+
+matplotlib.use("agg")
+faulthandler.enable()
+LONG = os.environ.get("RNNBIO_FUZZ") == "long"
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+class Something:
+    """An object of no kind that anything takes."""
+    def __repr__(self): return "Something()"
+
+
+WRONG = [
+    None, True, 0, -1, 1.5, math.nan, math.inf, -math.inf, 2**63, 10**400, "", "x", "../x\0", b"x", [], {}, set(), [None], ["x"], [math.nan],
+    Something(), len, int, 1j, np.array("x"), np.array([1.5, np.nan]), np.zeros((0,)), np.datetime64("2020-01-01"), torch.zeros(2, 3, 4, 5, 6),
+    torch.tensor([[math.nan]]), torch.ones(2, dtype=torch.long), torch.ones(2, 2, dtype=torch.cfloat), pd.DataFrame({"a": ["x"]}),
+]
+
+
+# What works: one example for each function, from its arguments' names and, where these do not say enough, here.
+
+task, model = get_task("romo"), LeakyRNN(1, 6, 2)
+params = model.init([0, 1], gaussian())
+trials = task.sample(4, 0)
+fit = train(model, params, task, steps=4, n_trials=4, every=2, measure={"kernel_alignment": lambda m, p: p.W_h.norm(dim=(1, 2))}, progress=False)
+digits = get_task("digits", source="scikit-learn")
+linear = LeakyRNN(1, 5, 1, bias=False, activation="linear")
+W = torch.randn(2, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+K = W @ W.mT
+net = small_start(W[0], W[0, 0])
+wide = TwoLayer(torch.randn(1, 2, 4, 3, generator=torch.Generator().manual_seed(1)), torch.randn(1, 2, 2, 4, generator=torch.Generator().manual_seed(2)))
+Q = torch.linalg.qr(torch.randn(2, 4, 6, 1, generator=torch.Generator().manual_seed(3)))[0].mT.contiguous()
+NAMED = dict(
+    model=model, params=params, before=params, after=fit.params, start=params, trials=trials, inputs=trials.inputs, probes=trials, task=task, rule="eprop",
+    seeds=[0, 1], seed=3, n=5, n_in=3, W=W, K=K, target=.5, tau=[0., 1.], gain=.5, k=2, steps=4, n_trials=4, lr=1e-3, what="this", path="x", ranks=[0, 1],
+    batch=trials, other=trials, n_out=2, at=[0, 2, 4], values=np.array([.5, .6, .7]), a=np.array([.5, .6, .7]), b=np.array([.1, .2, .3]), window=2,
+)
+only = lambda *names: {name: NAMED[name] for name in names}
+Check = lambda **more: more
+EXAMPLES = {
+    
+    
+    
+    
+    "claims.load_claims": Check(path="nbs/zhang2024/claims.toml"), "claims.gap_closes": Check(a=np.ones((2, 3)), b=np.ones((2, 3))),
+    "claims.trend_p": Check(table=np.arange(6.).reshape(2, 3)), "claims.holm": Check(ps=[.1, .2]),
+    "claims.judge": Check(evidence={"1": [1., 2.]}, claims={"1": Claim("1", "f", "c", "s", "above", 0.)}),
+    "claims.Claim": Check(id="1", figure="f", claim="c", statistic="s", expect="above", margin=0.),
+    "connectome.read_connections": Check(path=FIXTURES / "synapses.csv", pre="pre", post="post"), "connectome.connectome": Check(source="surrogate"),
+    "connectome.spatial_synapses": Check(positions=torch.zeros(1, 3, 3), chance=torch.rand(1, 3, 3), size=torch.randn(1, 3, 3)),
+    "flossing.local_gradient": Check(Q=Q), "flossing.full_gradient": Check(Q=Q), "flossing.floss": Check(how=flossing(steps=1, n_trials=2), at=0),
+    "initializers.draw": Check(kind="normal", shape=(2,), stream="recurrent"), "initializers.low_rank": Check(rank=2), 
+    "kernel_theory.aligned_layer": Check(direction=W[0, 0]), "kernel_theory.small_start": Check(W_1=W[0], W_2=W[0, 0]), 
+    "kernel_theory.descend": Check(start=net, beta=W[0, 1], steps=2), "kernel_theory.turned": Check(before=net, after=net),
+    "kernel_theory.small_limit": Check(start=net, beta=W[0, 1]), "kernel_theory.expected_alignment": Check(values=[1., 1.], d=4), "kernel_theory.break_even": Check(d=4),
+    "kernel_theory.anisotropic_teacher": Check(kappa=2., d=4), "kernel_theory.power_law_inputs": Check(shape=(2, 3)), "kernel_theory.with_spectrum": Check(W=W, values=None),
+    "kernel_theory.rectified": Check(net=wide, X=torch.zeros(1, 2, 5, 3)), "kernel_theory.rectified_kernel": Check(net=wide, X=torch.ones(1, 2, 5, 3)),
+    "kernel_theory.rectified_networks": Check(shape=(4, 3, 2)), "kernel_theory.learn_rectified": Check(start=TwoLayer(*(w[0][:, None] for w in wide)), teacher=TwoLayer(*(w[0] for w in wide)), steps=2, every=1, batch=2),
+    "laziness.alignment": Check(A=K, B=K), "laziness.kernel_task_alignment": Check(K=K, targets=torch.tensor([0, 0, 0, 0, 0])),
+    "laziness.at_loss": Check(values=np.ones((2, 3)), loss=np.ones((2, 4)), level=.5), "laziness.outcomes": Check(
+        runs=xr.Dataset({name: (("seed", "recurrent", "at"), np.ones((1, 1, 1))) for name in ("kernel_alignment", "representation_alignment", "weight_change")} | {"loss": (("seed", "recurrent", "step"), np.ones((1, 1, 4)))}), level=1.),
+    "linear_theory.readout": Check(params=linear.init([0], gaussian(.5))), "linear_theory.weight_flow": Check(params=linear.init([0], gaussian(.5))),
+    "linear_theory.exact_flow": Check(params=linear.init([0], gaussian(.5)), levels=3), "linear_theory.unconnected": Check(length=.5),
+    "lowrank.first_below": Check(values=[1., 0.], reference=1.), "lowrank.truncate": Check(rank=1), "lyapunov.in_a_row": Check(together=2), "lyapunov.driving_inputs": Check(n_trials=2, together=2),
+    
+    "models.LeakyRNN": Check(n_in=1, n_hidden=4, n_out=2), "models.Params": Check(**{name: t for name, t in params.tensors().items()}), "models.start_state": Check(n_trials=3),
+    "optimizers.get_optimizer": Check(optimizer="adam"), "plots.shade": Check(color="k", light=.5), "report.check_parameters": Check(cells=[]),
+    "rules.Rule": Check(name="r"), "rules.feedback_matrix": Check(rule=get_rule("rflo")), "rules.back_matrix": Check(rule=get_rule("snap1")), "rules.type_mean": Check(types="dale"),
+    "rules.learning_signal": Check(rule=get_rule("eprop")), "seeds.generator": Check(stream="x"), "store.canonical": Check(data={"a": 1}), "store.key_of": Check(config={"a": 1}),
+    "store.store_of": Check(store="x"), "sweep.choose_lr": Check(losses={.1: np.ones((1, 4))}), "sweep.along": Check(axis="gain", values=(1., 2.)),
+    "tasks.get_task": Check(name="romo"), "tasks.as_trials": Check(arrays=dict(inputs=np.zeros((2, 1, 1)), targets=np.zeros((2, 1, 1)), mask=np.ones((2, 1)))),
+    "teacher.conditioned": Check(kappa=2.), "teacher.task_aligned": Check(F=W),
+    "teacher.Taught": Check(task=digits, model=LeakyRNN(8, 4, 10), teachers=LeakyRNN(8, 4, 10).init([0], gaussian())), "train.measured_at": Check(steps=4, every=2),
+    "trials.Trials": Check(inputs=trials.inputs, targets=trials.targets, mask=trials.mask), "trials.stack_trials": Check(batches=[trials]),
+    "neurogym_tasks.choice_entropy": Check(mus=[1.]), "neurogym_tasks.match_entropy": Check(mu_sample=1., mu_test=1.),
+    "data.File": Check(name="a", urls=(), checksum="md5:" + 32 * "0"), "schuessler_tasks.Mapping": Check(target=1.), "sentiment.generated": Check(n_train=2, n_valid=2, n_test=2, n_in=3),
+    "sentiment.parse_tree": Check(line="(3 good)"), "sentiment.get_corpus": Check(name="generated"), "train.train": Check(progress=False, steps=2),
+    "lstm.leading_share": Check(values=[2., 1.]), "lstm.needed_rank": Check(ranks=[0, 1], accuracy=[.5, .6]), "plots.moving_average": Check(curves=[1., 2.]), "plots.gain_color": Check(gain=1.),
+}
+METHODS = {      # of classes whose objects a user holds
+    "Trials.loss": (trials.loss, Check(outputs=torch.zeros(2, 56, 4, 2))), "Trials.error": (trials.error, Check(outputs=torch.zeros(2, 56, 4, 2))), "Trials.accuracy": (trials.accuracy, Check(outputs=torch.zeros(2, 56, 4, 2))),
+    "Trials.to": (trials.to, Check(dtype=torch.float64)), "Trials.trials": (trials.trials, Check(which=slice(1))), "Trials.map": (trials.map, Check(function=torch.clone)), "Trials.at_last": (trials.at_last, Check(values=trials.targets)),
+    "Params.to": (params.to, Check(dtype=torch.float64)), "Params.map": (params.map, Check(function=torch.clone)), "Params[]": (lambda runs: params[runs], Check(runs=1)), "Params.cat": (Params.cat, Check(ensembles=[params])),
+    "LeakyRNN.init": (model.init, Check(seeds=[0], recurrent=gaussian())), "LeakyRNN()": (lambda params, inputs: model(params, inputs), only("params", "inputs")),
+    "Network": (Network, only("model", "params")), "Network()": (Network(model, params), only("inputs")), "Fit.module": (fit.module, Check(run=1)), "Fit.save": (fit.save, Check(path=Something)), "Fit.load": (Fit.load, Check(path=Something)),
+    "Task.sample": (task.sample, Check(n_trials=2, seed=0)), "Task.probe": (task.probe, Check(n_trials=2)), "gaussian()": (gaussian(), Check(n=3, seeds=[0])), "low_rank()": (low_rank(rank=2), Check(n=3, seeds=[0])),
+    "autograd_gradient": (autograd_gradient, Check(model=model, params=params, trials=trials)),
+}
+
+# Machinery that only other modules call, behind functions that have checked; constructors of what functions give back; what reads the network or the terminal.
+NOT_FOR_USERS = re.compile(
+    r"ahead\.|kernels\.|checks\.|machine\.(?!project_root)|initializers\.of_finite|kernel_theory\.check_layers|tasks\.whole_numbers|claims\.Verdict|connectome\.Connections|data\.(fetch|content)|digits\.|initializers\.structured"
+    r"|kernel_theory\.TwoLayer|linear_theory\.Flow|lstm\.(?!leading|needed)|models\.(Network|check_inputs)|neurogym_tasks\.(?!choice|match)|oracles\.|plots\.(?!moving|gain_color)|report\.(?!pick|check)|rules\.one_step|runs\.|sentiment\.(?!generated$|parse|get)"
+    r"|store\.(?!canonical|key_of|store_of)|sweep\.(Sweep|Failed|Estimate)|tasks\.Task|train\.(Fit|State|Interrupted)|compute\.|commands\.|trials\.unlike|flossing\.FIRST")
+
+# Values that are right though they look wrong: by function and argument (a pattern), what they may be.
+anything, number, text = (lambda v: True), (lambda v: np.ndim(v) == 0 and np.asarray(v).dtype.kind in "iuf"), (lambda v: isinstance(v, str))
+MEANS_SOMETHING = [
+    (r".*\.what$|.*\.stream$|.*\.why$|.*\.title$|.*\.label$|.*\.name$", text), (r".*\.seeds?$", lambda v: np.ndim(v) <= 1), (r".*\.lr$", number),
+    (r"claims\.(log_ratio|rank_correlation|gap_closes)\.", lambda v: np.asarray(v).dtype.kind in "iufb" or isinstance(v, list)), (r"claims\.judge\.", lambda v: v == {}), (r"claims\.(holm|interval)\.", lambda v: len(v) == 0 or np.isfinite(v).all()),
+    (r".*\.dtype$|.*\.device$", lambda v: v is None), (r"train\.train\.(progress|keep_signs)", lambda v: isinstance(v, bool)), (r"optimizers|rules", lambda v: isinstance(v, str)),
+]
+
+
+def public():
+    """Every public function and class, by module and name."""
+    for found in pkgutil.iter_modules(rnnbio.__path__):
+        if found.name in ("_modidx", "all", "kernels"):
+            continue
+        module = importlib.import_module(f"rnnbio.{found.name}")
+        for name in getattr(module, "__all__", ()):
+            value = getattr(module, name)
+            where = f"{found.name}.{name}"
+            if callable(value) and str(getattr(value, "__module__", "")).startswith("rnnbio") and not NOT_FOR_USERS.match(where):
+                yield where, value
+
+
+def example(where, function):
+    """Arguments that work."""
+    wanted = inspect.signature(function).parameters
+    given = {name: NAMED[name] for name, p in wanted.items() if name in NAMED and p.default is p.empty}
+    return given | EXAMPLES.get(where, {})
+
+
+CASES = {where: (function, example(where, function)) for where, function in public()} | METHODS
+
+
+def call(function, arguments):
+    with soon(20), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        result = function(**arguments)
+        matplotlib.pyplot.close("all")
+        return result
+
+
+@pytest.mark.parametrize("where", CASES)
+def test_the_example_works(where, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[1])
+    function, arguments = CASES[where]
+    if where == "Fit.save":
+        arguments = dict(path=tmp_path / "fit")
+    if where == "Fit.load":
+        arguments = dict(path=fit.save(tmp_path / "fit"))
+    call(function, arguments)
+
+
+def values_for(where, name, right):
+    """Wrong values for one argument, some made from the right one; some of them where time is short."""
+    near = [right[:0], right * math.nan, right[None], right.long()] if isinstance(right, torch.Tensor) else [right.map(lambda t: t * math.nan)] if isinstance(right, Params) else []
+    chosen = [*enumerate([*WRONG, *near])]
+    if LONG:
+        return [value for _, value in chosen]
+    offset = zlib.crc32(f"{where}.{name}".encode())
+    return [value for i, value in chosen if (i + offset) % 4 == 0]
+
+
+def judged(where, function, name, value, arguments):
+    """What is wrong with how this was answered; "" when nothing is."""
+    try:
+        call(function, arguments | {name: value})
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        said = str(error)
+        return "" if re.search(rf"\b{re.escape(name)}\b", said) and len(said) < 2000 else f"refused without naming it: {type(error).__name__} {said[:150]}"
+    except Exception as error:
+        return f"raw: {type(error).__name__} {str(error)[:150]}"
+    parameter = inspect.signature(function).parameters[name]
+    fits = _check_of(parameter.annotation, parameter.default)
+    if any(re.match(pattern, f"{where}.{name}") and means(value) for pattern, means in MEANS_SOMETHING):
+        return ""
+    if fits:
+        try:
+            fits(name, value)
+            return ""
+        except (ValueError, TypeError):
+            return "accepted, though not what its annotation says"
+    return "" if value is None and parameter.default is None else "accepted"
+
+
+TRIED = [(where, name) for where, (function, arguments) in CASES.items() for name in inspect.signature(function).parameters if inspect.signature(function).parameters[name].kind not in (2, 4)]
+
+
+@pytest.mark.parametrize("where", CASES)
+def test_wrong_arguments_are_refused_by_name(where, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[1])
+    function, arguments = CASES[where]
+    bad = []
+    for of, name in TRIED:
+        if of == where:
+            for value in values_for(where, name, arguments.get(name)):
+                if why := judged(where, function, name, value, arguments):
+                    bad.append(f"{where}({name}={shown(value):.60}): {why}".replace("\n", " ").replace("\0", ""))
+    assert not bad, "\n" + "\n".join(bad)
