@@ -101,6 +101,10 @@ class Digits(Task):
         if self.source != "mnist": raise ValueError(f"source {self.source} has no test digits: use probe")
         return self.trials(*read_mnist("test"))
 
+    def block_bytes(self, n_trials:int) -> int:
+        "What is kept of each seed while it is trained: the order of an epoch."
+        return 2 * len(self.train)
+
     def references(self):
         frequency = np.bincount(self.labels[self.train], minlength=10) / len(self.train)
         return {"silent": math.log(10), "constant": -sum(p * math.log(p) for p in frequency if p), "ideal": 0.}

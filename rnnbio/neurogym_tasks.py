@@ -107,8 +107,9 @@ class NeurogymTask(Task):
         dt, seed, start, found = self.env.dt, int(rng.integers(2**31)), 0., {}
         generators = {}                  # the environment's, and one of each TruncExp, as `env.seed` starts them; of this call alone
         for name, timing in self.env.timing.items():
-            own = generators.setdefault(id(timing) if callable(timing) else 0, np.random.RandomState(seed))
-            duration = draw_durations(own, *read_timing(name, timing), n_trials) // dt * dt
+            own = id(timing) if callable(timing) else "environment"
+            if own not in generators: generators[own] = np.random.RandomState(seed)
+            duration = draw_durations(generators[own], *read_timing(name, timing), n_trials) // dt * dt
             steps = lambda t: np.broadcast_to((t / dt).astype(int), n_trials)
             found[name] = steps(start + 0 * duration), steps(start + duration)
             start = start + duration
