@@ -33,11 +33,13 @@ class File:
         user_path("name", self.name)
         text("instead", self.instead)
         flag("unpacked", self.unpacked)
-        if not isinstance(self.urls, (tuple, list)): raise ValueError(f"urls must be a tuple of addresses, got {shown(self.urls)}")
+        if not isinstance(self.urls, (tuple, list)):
+            raise ValueError(f"urls must be a tuple of addresses, got {shown(self.urls)}")
         object.__setattr__(self, "urls", tuple(text("urls", url) for url in self.urls))
         kind, _, digest = text("checksum", self.checksum).partition(":")
         long = 2 * hashlib.new(kind).digest_size if kind in hashlib.algorithms_guaranteed else 0
-        if not long or not re.fullmatch(f"[0-9a-f]{{{long}}}", digest): raise ValueError(f"checksum must be kind:digits, as in sha256:04d7..., got {shown(self.checksum)}")
+        if not long or not re.fullmatch(f"[0-9a-f]{{{long}}}", digest):
+            raise ValueError(f"checksum must be kind:digits, as in sha256:04d7..., got {shown(self.checksum)}")
         if self.size is not None: count("size", self.size)
 
 def data_root() -> Path:
@@ -69,7 +71,8 @@ def fetch(
     if not isinstance(file, File): raise TypeError(f"file must be a File, got {shown(file)}")
     path = data_root() / user_path("name", file.name)
     if not path.exists(): _download(path, file)
-    elif not path.is_file(): raise ValueError(f"{path} must be a file: move away what is there, and it will be fetched")
+    elif not path.is_file():
+        raise ValueError(f"{path} must be a file: move away what is there, and it will be fetched")
     else: _check(path, file, f"{path} is not what is published under this name", "; move it elsewhere, and that will be fetched (RNNBIO_DATA names another folder)")
     return path
 
@@ -77,9 +80,11 @@ def _check(path:Path, file:File, wrong:str, hint:str="") -> None:
     kind, _, digest = file.checksum.partition(":")
     if file.unpacked: found = hashlib.new(kind, content(path)).hexdigest()
     else:
-        if file.size is not None and (size := path.stat().st_size) != file.size: raise ValueError(f"{wrong}: it must have {file.size} bytes, got {size}{hint}")
+        if file.size is not None and (size := path.stat().st_size) != file.size:
+            raise ValueError(f"{wrong}: it must have {file.size} bytes, got {size}{hint}")
         with open(path, "rb") as opened: found = hashlib.file_digest(opened, kind).hexdigest()
-    if found != digest: raise ValueError(f"{wrong}: {'its content' if file.unpacked else 'it'} must have {kind} {digest}, got {found}{hint}")
+    if found != digest:
+        raise ValueError(f"{wrong}: {'its content' if file.unpacked else 'it'} must have {kind} {digest}, got {found}{hint}")
 
 def _download(path:Path, file:File) -> None:
     import pooch                                  # here: half of it is `requests`, which only a download needs

@@ -73,8 +73,10 @@ class Digits(Task):
     ) -> Trials:
         "Images and labels as trials: rows are steps."
         images, labels = np.asarray(images), np.asarray(labels)
-        if images.dtype.kind not in "uif" or images.shape[1:] != (self.steps, self.n_in) or not len(images): raise ValueError(f"images must be [digit, {self.steps}, {self.n_in}], got {shown(images)}")
-        if labels.dtype.kind not in "ui" or labels.shape != images.shape[:1] or not 0 <= labels.min() <= labels.max() <= 9: raise ValueError(f"labels must be whole numbers from 0 to 9, one for each of {len(images)} images, got {shown(labels)}")
+        if images.dtype.kind not in "uif" or images.shape[1:] != (self.steps, self.n_in) or not len(images):
+            raise ValueError(f"images must be [digit, {self.steps}, {self.n_in}], got {shown(images)}")
+        if labels.dtype.kind not in "ui" or labels.shape != images.shape[:1] or not 0 <= labels.min() <= labels.max() <= 9:
+            raise ValueError(f"labels must be whole numbers from 0 to 9, one for each of {len(images)} images, got {shown(labels)}")
         there = np.arange(self.steps)[:, None] == self.steps - 1
         mask = np.broadcast_to(there, (self.steps, len(labels))).copy()
         return as_trials(dict(inputs=images.transpose(1, 0, 2) / np.float32(self.white), targets=np.tile(labels.astype(np.int64), (self.steps, 1)), mask=mask, response=mask))
@@ -100,6 +102,10 @@ class Digits(Task):
         "The test digits of MNIST, all 10 000 (liu2024 does not use them)."
         if self.source != "mnist": raise ValueError(f"source {self.source} has no test digits: use probe")
         return self.trials(*read_mnist("test"))
+
+    def block_bytes(self, n_trials:int) -> int:
+        "What is kept of each seed while it is trained: the order of an epoch."
+        return 2 * len(self.train)
 
     def references(self):
         frequency = np.bincount(self.labels[self.train], minlength=10) / len(self.train)

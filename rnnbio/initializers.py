@@ -241,7 +241,8 @@ class chain_motif(structured):
 
     def __post_init__(self):
         super().__post_init__()
-        if count("sign", self.sign, -1) > 1: raise ValueError(f"sign must be 1, 0 or -1, got {self.sign!r}")
+        if count("sign", self.sign, -1) > 1:
+            raise ValueError(f"sign must be 1, 0 or -1, got {self.sign!r}")
         object.__setattr__(self, "sign", int(self.sign))
         object.__setattr__(self, "strength", real("strength", self.strength, 0, .5**.5)); object.__setattr__(self, "density", real("density", self.density, 0, 1.0000001))
 

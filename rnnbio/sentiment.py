@@ -62,11 +62,13 @@ def build_corpus(
     "Number the words of the training sentences, and give each a vector."
     text("name", name)
     count("n_in", n_in)
-    if not isinstance(splits, dict) or set(splits) != {"train", "valid", "test"}: raise ValueError(f"splits must hold train, valid and test, got {shown(list(splits) if isinstance(splits, dict) else splits)}")
+    if not isinstance(splits, dict) or set(splits) != {"train", "valid", "test"}:
+        raise ValueError(f"splits must hold train, valid and test, got {shown(list(splits) if isinstance(splits, dict) else splits)}")
     for part, some in splits.items():
         for i, sentence in enumerate(some): _check_sentence(f"splits[{part!r}][{i}]", sentence)
     for word, vector in known.items():
-        if len(numbers(f"the vector of {word!r}", vector, 1)) != n_in: raise ValueError(f"the vector of {word!r} must have n_in = {n_in} numbers, got {len(vector)}")
+        if len(numbers(f"the vector of {word!r}", vector, 1)) != n_in:
+            raise ValueError(f"the vector of {word!r} must have n_in = {n_in} numbers, got {len(vector)}")
     words = ["<unk>", "<pad>", *sorted({word for sentence, _ in splits["train"] for word in sentence})]
     place = {word: i for i, word in enumerate(words)}
     vectors = np.stack([np.zeros(n_in)] * 2 + [known[w] if w in known else generator(seed, f"vector/{w}").standard_normal(n_in) for w in words[2:]])
@@ -168,11 +170,13 @@ def _lines(path, member:str):
     try:
         if member:
             with zipfile.ZipFile(path) as archive:
-                if member not in archive.namelist(): raise ValueError(f"{path} must hold {member}, got {', '.join(archive.namelist())[:300] or 'nothing'}")
+                if member not in archive.namelist():
+                    raise ValueError(f"{path} must hold {member}, got {', '.join(archive.namelist())[:300] or 'nothing'}")
                 with archive.open(member) as file: yield from enumerate(file, 1)
         else:
             with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as file: yield from enumerate(file, 1)
-    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as e: raise ValueError(f"{path} is not packed as its name says, or cut short: {e}") from None
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as e:
+        raise ValueError(f"{path} is not packed as its name says, or cut short: {e}") from None
 
 def read_vectors(
     path,                    # glove.6B.zip; or a file of vectors by itself, as text or .gz
@@ -187,7 +191,8 @@ def read_vectors(
         if word in wanted:
             try: vector = np.array(rest.split(), float)
             except ValueError as e: raise ValueError(f"{named}, line {n}: {e}") from None
-            if len(vector) != n_in or not np.isfinite(vector).all(): raise ValueError(f"{named}, line {n}: a vector must have {n_in} finite numbers, got {len(vector)}")
+            if len(vector) != n_in or not np.isfinite(vector).all():
+                raise ValueError(f"{named}, line {n}: a vector must have {n_in} finite numbers, got {len(vector)}")
             found[word.decode()] = vector
     return found
 

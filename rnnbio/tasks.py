@@ -71,8 +71,10 @@ class Task:
         "What was drawn, if it is what was asked for."
         trials = as_trials(drawn)
         wanted, labelled = (steps, n_trials, self.n_in), self.loss == "cross-entropy"
-        if trials.inputs.shape != wanted: raise ValueError(f"task {self.name} must draw inputs [time, trial, n_in] = {list(wanted)}, got shape {list(trials.inputs.shape)}")
-        if trials.labelled != labelled: raise ValueError(f"task {self.name} with loss {self.loss} must draw targets that are {'labels' if labelled else 'real numbers'}, got {trials.targets.dtype}")
+        if trials.inputs.shape != wanted:
+            raise ValueError(f"task {self.name} must draw inputs [time, trial, n_in] = {list(wanted)}, got shape {list(trials.inputs.shape)}")
+        if trials.labelled != labelled:
+            raise ValueError(f"task {self.name} with loss {self.loss} must draw targets that are {'labels' if labelled else 'real numbers'}, got {trials.targets.dtype}")
         check_targets(trials, self.n_out)
         return trials
 
@@ -102,14 +104,17 @@ def as_trials(
     arrays:dict[str, np.ndarray],    # inputs, targets, mask and, if it is not the mask, response
 ) -> Trials:
     "A batch from numpy arrays; real numbers as float32."
-    if not isinstance(arrays, dict): raise TypeError(f"arrays must be a dictionary with inputs, targets and mask, got {shown(arrays)}")
+    if not isinstance(arrays, dict):
+        raise TypeError(f"arrays must be a dictionary with inputs, targets and mask, got {shown(arrays)}")
     known_options("a batch", arrays, ("inputs", "targets", "mask", "response"))
-    if missing := {"inputs", "targets", "mask"} - set(arrays): raise TypeError(f"arrays must hold inputs, targets and mask, but lack {', '.join(sorted(missing))}")
+    if missing := {"inputs", "targets", "mask"} - set(arrays):
+        raise TypeError(f"arrays must hold inputs, targets and mask, but lack {', '.join(sorted(missing))}")
     return Trials(**{name: _tensor(name, a) for name, a in arrays.items()})
 
 def _tensor(name:str, array) -> torch.Tensor:
     a = np.asarray(array)
-    if a.dtype.kind not in "fiub": raise ValueError(f"{name} must be an array of numbers, got {shown(array)}")
+    if a.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must be an array of numbers, got {shown(array)}")
     return torch.from_numpy(a.astype(np.float32) if a.dtype.kind == "f" else a)
 
 # %% ../nbs/lib/21_tasks.ipynb #5c279299
@@ -185,7 +190,8 @@ class Romo(Task):
     ) -> dict[str, np.ndarray]:
         "The trials with these amplitudes and delays."
         amplitudes, delay = numbers("amplitudes", amplitudes, 2), whole_numbers("delay", delay, 0, self.longest)
-        if amplitudes.shape != (2, *delay.shape): raise ValueError(f"amplitudes must be [2, trial] and delay [trial], got shapes {list(amplitudes.shape)} and {list(delay.shape)}")
+        if amplitudes.shape != (2, *delay.shape):
+            raise ValueError(f"amplitudes must be [2, trial] and delay [trial], got shapes {list(amplitudes.shape)} and {list(delay.shape)}")
         t = np.arange(self.steps)[:, None]
         first = self.fixation
         second = first + self.pulse + delay

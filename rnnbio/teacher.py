@@ -38,13 +38,16 @@ class task_aligned:
 
     def __post_init__(self):
         tensor("F", self.F, ("run", "n", "n"), finite=True)
-        if not (self.F != 0).any(2).any(1).all(): raise ValueError("F must have weights that are not all 0, for every run")
+        if not (self.F != 0).any(2).any(1).all():
+            raise ValueError("F must have weights that are not all 0, for every run")
         if self.rank is not None: object.__setattr__(self, "rank", count("rank", self.rank))
-        if self.rank is not None and self.rank > self.F.shape[-1]: raise ValueError(f"rank must be at most the {self.F.shape[-1]} units, got {self.rank}")
+        if self.rank is not None and self.rank > self.F.shape[-1]:
+            raise ValueError(f"rank must be at most the {self.F.shape[-1]} units, got {self.rank}")
 
     def __call__(self, n:int, seeds) -> Tensor:
         "[run, n, n], float64."
-        if (shape := (len(distinct_seeds(seeds)), count("n", n))) != self.F.shape[:2]: raise ValueError(f"F of shape {list(self.F.shape)} is not of {shape[0]} networks of {n} units")
+        if (shape := (len(distinct_seeds(seeds)), count("n", n))) != self.F.shape[:2]:
+            raise ValueError(f"F of shape {list(self.F.shape)} is not of {shape[0]} networks of {n} units")
         U, S, V = torch.linalg.svd(self.F.double())
         W = (U[..., :self.rank] * S[:, None, :self.rank]) @ V[:, :self.rank]
         return W * (S.norm(dim=1) / S[:, :self.rank].norm(dim=1))[:, None, None]
@@ -59,9 +62,11 @@ class Taught(Task):
     ):
         if not isinstance(task, Task): raise TypeError(f"task must be a Task, got {shown(task)}")
         if task.loss != "cross-entropy": raise ValueError(f"task must have labels, but {task.name} has {task.loss}")
-        if not isinstance(model, LeakyRNN) or not isinstance(teachers, Params): raise TypeError(f"model must be a LeakyRNN and teachers its Params, got {shown(model)} and {shown(teachers)}")
+        if not isinstance(model, LeakyRNN) or not isinstance(teachers, Params):
+            raise TypeError(f"model must be a LeakyRNN and teachers its Params, got {shown(model)} and {shown(teachers)}")
         check_params(model, teachers)
-        if (model.n_in, model.n_out) != (task.n_in, task.n_out): raise ValueError(f"model must have the {task.n_in} inputs and {task.n_out} outputs of {task.name}, got {model.n_in} and {model.n_out}")
+        if (model.n_in, model.n_out) != (task.n_in, task.n_out):
+            raise ValueError(f"model must have the {task.n_in} inputs and {task.n_out} outputs of {task.name}, got {model.n_in} and {model.n_out}")
         self.task, self.model, self.teachers = task, model, teachers
         self.name, self.loss, self.n_in, self.n_out, self.steps = f"{task.name}, taught", task.loss, task.n_in, task.n_out, task.steps
         self.input_names, self.output_names, self.step_ms, self.deviations = task.input_names, task.output_names, task.step_ms, task.deviations
