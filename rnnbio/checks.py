@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LARGEST', 'DEEPEST', 'shown', 'one_of', 'known_options', 'count', 'real', 'flag', 'text', 'plain', 'parse_json',
-           'tensor', 'numbers', 'place', 'places', 'checked']
+           'tensor', 'device_of', 'numbers', 'place', 'places', 'checked']
 
 # %% ../nbs/lib/00_checks.ipynb #c6a3f23e
 import difflib
@@ -37,7 +37,7 @@ def one_of(
     "`value` if it is one of the `valid` names; a ValueError that lists them if not."
     valid = [str(v) for v in valid]
     if isinstance(value, str) and value in valid: return value
-    near = difflib.get_close_matches(shown(value).strip("'").lower(), valid, 1)
+    near = difflib.get_close_matches(value.lower(), valid, 1) if isinstance(value, str) else ()
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"{what} must be one of {', '.join(valid)}; got {shown(value)}{hint}")
 
@@ -168,6 +168,14 @@ def tensor(
         raise ValueError(f"{what} must be finite, got {float(value[tuple(where)])} at {where}" + (f" (run {where[0]})" if axes and axes[0][0] == "run" else ""))
     return value
 
+def device_of(
+    what:str,      # the argument's name
+    value,         # what the user gave: a name, a torch.device, or None for where things are
+) -> torch.device|None:
+    "`value` as a device of torch."
+    try: return None if value is None else torch.device(value)
+    except (RuntimeError, TypeError, ValueError, OverflowError): raise ValueError(f"{what} must be a device of torch, like 'cpu' or 'cuda', got {shown(value)}") from None
+
 def _fits(shape, axes) -> bool:
     sizes = {}
     return len(shape) == len(axes) and all(size > 0 and size == (sizes.setdefault(a, size) if isinstance(a, str) else a) for size, a in zip(shape, axes))
@@ -177,14 +185,15 @@ def numbers(
     value,               # what the user gave: numbers, a list, an array or tensor of any library
     ndim:int|None=None,  # axes it must have; None: any
     finite:bool=True,    # refuse NaN and infinity
-) -> np.ndarray:         # float64, at least one number
-    "`value` as an array of numbers; ValueError when it holds something else, or nothing."
+    empty:bool=False,    # may there be none?
+) -> np.ndarray:         # float64
+    "`value` as an array of numbers; ValueError when it holds something else."
     try: found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, OverflowError): found = np.array(None)
     if found.dtype == object:                                   # numbers of other libraries, or no numbers
         try: found = np.array([real(what, v) for v in found.ravel()]).reshape(found.shape)
         except ValueError: pass
-    if found.dtype.kind not in "iuf" or not found.size: raise ValueError(f"{what} must hold numbers, got {shown(value)}")
+    if found.dtype.kind not in "iuf" or not (found.size or empty): raise ValueError(f"{what} must hold numbers, got {shown(value)}")
     if ndim is not None and found.ndim != ndim: raise ValueError(f"{what} must have {ndim} {'axis' if ndim == 1 else 'axes'}, got shape {list(found.shape)}")
     if finite and not np.isfinite(found).all(): raise ValueError(f"{what} must be finite, got {found[~np.isfinite(found)][0]}")
     return found.astype(float)

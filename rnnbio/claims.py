@@ -48,7 +48,7 @@ def load_claims(
 # %% ../nbs/lib/12_claims.ipynb #5bd56f2d
 def _paired(*named) -> list[np.ndarray]:
     "Numbers that can stand beside each other; a lost seed's may be NaN."
-    arrays = [numbers(what, values, finite=False) for what, values in zip(named[::2], named[1::2])]
+    arrays = [numbers(what, values, finite=False, empty=True) for what, values in zip(named[::2], named[1::2])]
     try: np.broadcast_shapes(*(v.shape for v in arrays))
     except ValueError: raise ValueError(f"{' and '.join(named[::2])} must be of shapes that fit each other, got {' and '.join(str(list(v.shape)) for v in arrays)}") from None
     return arrays
@@ -118,7 +118,7 @@ def holm(
     ps:list,  # p values of one figure
 ) -> np.ndarray:
     "The p values corrected for their number (Holm's step-down method)."
-    ps = numbers("ps", ps, 1) if len(ps) else np.empty(0)
+    ps = numbers("ps", ps, 1, empty=True)
     if ((ps < 0) | (ps > 1)).any(): raise ValueError(f"ps must lie in [0, 1], got {ps.tolist()}")
     order, n = ps.argsort(kind="stable"), len(ps)
     corrected = np.empty(n)
@@ -149,7 +149,7 @@ def judge(
     one_of("profile", profile, ("quick", "paper", "full", "test"))
     for id, claim in claims.items():
         if not isinstance(claim, Claim): raise TypeError(f"claims must hold a Claim by its id, got {shown(claim)} as {shown(id)}")
-    tables = {one_of("claim", id, claims): numbers(f"evidence on claim {id}", values, finite=False) for id, values in evidence.items()}
+    tables = {one_of("claim", id, claims): numbers(f"evidence on claim {id}", values, finite=False, empty=True) for id, values in evidence.items()}
     for id, table in tables.items():
         if table.ndim not in (1, 2): raise ValueError(f"evidence on claim {id} must be one number for each seed or a table [seed, condition], got shape {list(table.shape)}")
     evidence = {id: v if v.ndim == 1 else rank_correlation(v, np.arange(v.shape[1])) for id, v in tables.items()}
@@ -174,7 +174,7 @@ def interval(
     values:list,  # one for each seed, finite
 ) -> tuple[float, float]:
     "95 % interval of their mean (t)."
-    values = numbers("values", values, 1) if len(values) else np.empty(0)
+    values = numbers("values", values, 1, empty=True)
     if len(values) < 2: return -np.inf, np.inf
     half = stdtrit(len(values) - 1, .975) * values.std(ddof=1) / len(values)**.5
     return float(values.mean() - half), float(values.mean() + half)

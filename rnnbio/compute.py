@@ -45,7 +45,7 @@ def run_bytes(run:Run, task) -> int:
     numbers = 12 * (n + task.n_out) * z + T * B * (task.n_in + task.n_out + 3)       # weights, gradients, the optimizer's memory and copies in between; trials
     if run.backend == "cuda" or run.rule["forward"]: numbers += 6 * T * B * z       # activity, slopes and credit of every step; compiled, only each thread keeps them
     if run.rule["forward"]: numbers += 4 * B * n * n * z                            # influence
-    block = getattr(task, "block_bytes", lambda n_trials: 0)(B)                     # trials drawn ahead, kept for each seed
+    block = task.block_bytes(B)                     # trials drawn ahead, kept for each seed
     return {"float32": 4, "float64": 8}[run.dtype] * numbers + 32 * run.steps + block       # curves, single and double
 
 def scratch_bytes(run:Run, task) -> int:
@@ -196,6 +196,7 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
     tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()} \
         | {f"measure/{name}": torch.from_numpy(np.array(fit.data[name].values[i])) for name in some.measures}
     store.save((runs[key].config(), tensors(i), facts) for i, key in enumerate(keys))
+    task.forget()                                                       # its trials: memory for the next
 
 def _networks(runs, task) -> tuple[LeakyRNN, Params]:
     "The networks of an ensemble before training."

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from .checks import numbers, one_of, real, shown, tensor, text
+from .checks import checked, numbers, one_of, real, shown, tensor, text
 from .data import File, content, data_root, fetch
 from .initializers import structured
 from .machine import user_path
@@ -30,6 +30,7 @@ SYNAPSES = File(_NAME, (*(f"https://zenodo.org/records/{record}/files/{_NAME}?do
 
 COLUMNS = tuple("id pre_root_id post_root_id cleft_vx spine_vol_um3".split()) + tuple(f"{what}_{axis}_{unit}" for what, unit in (("ctr_pt", "nm"), ("pre_pos", "vx"), ("ctr_pos", "vx"), ("post_pos", "vx")) for axis in "xyz")      # of SYNAPSES
 
+@checked
 def connectome_source() -> str:
     "What can be used without a download: microns when its table lies in `data_root()`, else surrogate. For figures, which say which of them they show."
     return "microns" if (data_root() / SYNAPSES.name).is_file() else "surrogate"
@@ -110,6 +111,7 @@ def _columns(
     return [np.array([row[header.index(column)].strip() for row in table], str) for column in wanted]
 
 # %% ../nbs/lib/26_connectome.ipynb #40121600
+@checked
 def read_connections(
     path,                       # a CSV file with a header, .gz or .zip too; a row for each synapse or each connection
     pre:str="pre_root_id",      # column with the name of who sends (MICrONS)
@@ -137,6 +139,7 @@ def read_connections(
 # %% ../nbs/lib/26_connectome.ipynb #eb74bcf6
 BOX, REACH, SPREAD = (250., 140., 90.), 100., .4      # µm, µm, and the standard deviation of the logarithm of synapse numbers
 
+@checked
 def spatial_synapses(
     positions:Tensor,    # of neurons in µm, [run, n, 3]
     chance:Tensor,       # uniform between 0 and 1, [run, n, n]
@@ -152,6 +155,7 @@ def spatial_synapses(
     return there * (SPREAD * size).exp().round().clamp(min=1)
 
 # %% ../nbs/lib/26_connectome.ipynb #b0d3e821
+@checked
 @dataclass(frozen=True)
 class connectome(structured):
     "Connections that were counted, or look so (liu2024 Fig. 2B; the construction is ours: it gives none)."

@@ -17,6 +17,7 @@ from .kernels import cpu
 from .lyapunov import jacobian_times, slopes
 from .models import LeakyRNN, Params, check_inputs, check_params, start_state
 from .optimizers import adam
+from .tasks import check_task
 
 # %% ../nbs/lib/34_flossing.ipynb #c8a3ce60
 def _step(model, params, slope, Q):
@@ -117,7 +118,7 @@ def floss(
 ) -> tuple[Params, Tensor]:      # with flossed W_h; exponents before each iteration [run, iteration, k], per step
     "Floss every run. One whose exponents are not finite stays where it is, with a warning: without leak a ReLU network is silent at h = 0, where its trials start."
     check_params(model, params)
-    if isinstance(task, type) or not hasattr(task, "sample"): raise TypeError(f"task must be one with sample(n_trials, seed, step), got {shown(task)}")
+    check_task("task", task)
     if how.k > model.n_hidden: raise ValueError(f"flossing needs k of at most the number of units, {model.n_hidden}, got {how.k}")
     moving, optimizer, memory, exponents = params, adam(), {}, []
     seeds = list(dict.fromkeys(params.seeds))

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import count, one_of, real, tensor
+from .checks import checked, count, one_of, real, tensor
 from .seeds import distinct_seeds, generator
 
 # %% ../nbs/lib/11_initializers.ipynb #1ba575d8
+@checked
 def draw(
     kind:str,             # "normal": mean 0, variance 1; "uniform": between -1 and 1
     shape:tuple,          # of one run
@@ -26,6 +27,10 @@ def draw(
     "The underlying random numbers of each seed."
     kinds = {"normal": lambda g: g.standard_normal(shape), "uniform": lambda g: g.uniform(-1, 1, shape)}
     numbers = kinds[one_of("kind", kind, kinds)]
+    for size in shape: count("shape", size)
+    if not np.iterable(seeds) or isinstance(seeds, (str, bytes)): raise TypeError(f"seeds must be several, one for each run, got {shown(seeds)}")
+    seeds = [count("seeds", seed, 0) for seed in seeds]
+    if not seeds: raise ValueError("seeds must be several, one for each run, got none")
     return torch.from_numpy(np.stack([numbers(generator(seed, stream)) for seed in seeds]))
 
 # %% ../nbs/lib/11_initializers.ipynb #17486e32
@@ -33,6 +38,7 @@ def _sizes(n, n_in) -> tuple[int, int]:
     n = count("n", n)
     return n, n if n_in is None else count("n_in", n_in)
 
+@checked
 @dataclass(frozen=True)
 class gaussian:
     r"Independent entries $N(0, \mathrm{gain}^2/n_\mathrm{in})$ (zhang2024 section 2.1, schuessler2020): a square matrix has spectral radius close to `gain`."
@@ -50,6 +56,7 @@ class gaussian:
         return self.gain / n_in**.5 * draw("normal", (n, n_in), distinct_seeds(seeds), stream)
 
 # %% ../nbs/lib/11_initializers.ipynb #726bbb56
+@checked
 @dataclass(frozen=True)
 class uniform:
     r"""Independent entries $U(\pm\mathrm{width}/\sqrt{n_\mathrm{in}})$: with width 1, what PyTorch's linear layer starts from (yang2020's notebook; zhang2024 for $W_x$ and $w$).
@@ -68,6 +75,7 @@ class uniform:
         return self.width / n_in**.5 * draw("uniform", (n, n_in), distinct_seeds(seeds), stream)
 
 # %% ../nbs/lib/11_initializers.ipynb #f585f428
+@checked
 @dataclass(frozen=True)
 class directions:
     "Input or output weights whose vector over the units, one for each channel, points anywhere and has exact length: √n units in, 1/√n units out (schuessler2020 Eqs. 2, 3, with its code's unit vectors)."
@@ -94,6 +102,7 @@ def of_finite(
     found = function(W.where(finite[..., None, None], 0))
     return mark(found) if isinstance(found, Tensor) else tuple(map(mark, found))
 
+@checked
 def eigenvalue_sizes(
     W:Tensor,      # [run, n, n]
 ) -> Tensor:       # [run, n], largest first; NaN for a matrix that is not finite
@@ -103,6 +112,7 @@ def eigenvalue_sizes(
 
 SIZES = {"eigenvalues": eigenvalue_sizes, "singular values": lambda W: of_finite(torch.linalg.svdvals, W)}
 
+@checked
 def effective_rank(
     W:Tensor,                  # [run, n, n]
     by:str="eigenvalues",      # or "singular values"
@@ -112,6 +122,7 @@ def effective_rank(
     sizes = SIZES[one_of("by", by, SIZES)](W)
     return sizes.mean(-1) / sizes[:, 0]
 
+@checked
 def density(
     W:Tensor,      # [run, n, n]
 ) -> Tensor:       # [run]; NaN for a matrix that is not finite
@@ -151,6 +162,7 @@ class structured:
         raise NotImplementedError
 
 # %% ../nbs/lib/11_initializers.ipynb #7cb8040a
+@checked
 @dataclass(frozen=True)
 class low_rank(structured):
     "The null matrix cut to a rank (liu2024 Fig. 1), or one with uniform entries (its Fig. 7)."
@@ -165,6 +177,7 @@ class low_rank(structured):
         U, S, V = torch.linalg.svd(Z if self.entries == "normal" else more("uniform", (n, n), "uniform"))
         return (U[..., :self.rank] * S[:, None, :self.rank]) @ V[:, :self.rank]
 
+@checked
 @dataclass(frozen=True)
 class soft_rank(structured):
     "The null matrix with singular values that fall as a power of their order (liu2024 Fig. 8; the powers are ours: it gives none)."
@@ -178,6 +191,7 @@ class soft_rank(structured):
         return (U * torch.arange(1, S.shape[-1] + 1, dtype=Z.dtype, device=Z.device)**-self.power) @ V
 
 # %% ../nbs/lib/11_initializers.ipynb #351d711c
+@checked
 @dataclass(frozen=True)
 class sparse(structured):
     "Independent connections, some of which are there."
@@ -191,6 +205,7 @@ class sparse(structured):
 # %% ../nbs/lib/11_initializers.ipynb #a0680434
 HYPEREXCITABLE = {"either": lambda h: h[:, None] | h[None], "both": lambda h: h[:, None] & h[None], "rows": lambda h: h[:, None].expand(-1, len(h)), "columns": lambda h: h[None].expand(len(h), -1)}
 
+@checked
 @dataclass(frozen=True)
 class cell_types(structured):
     "A small group of units with strong connections (liu2024 Fig. 2A)."
@@ -210,6 +225,7 @@ class cell_types(structured):
         return torch.where(HYPEREXCITABLE[self.where](group), strong, weak) * Z
 
 # %% ../nbs/lib/11_initializers.ipynb #97ec1b3b
+@checked
 @dataclass(frozen=True)
 class dale(structured):
     "Columns of one sign: the first units excite, the others inhibit (liu2024 Fig. 2C; how it balances them is ours to choose: it does not say)."
@@ -232,6 +248,7 @@ class dale(structured):
         return torch.cat([E, -factor * I], -1)
 
 # %% ../nbs/lib/11_initializers.ipynb #ace28fd2
+@checked
 @dataclass(frozen=True)
 class chain_motif(structured):
     "Chains that are more or less frequent than chance (Eq. 2; liu2024 Fig. 2D)."

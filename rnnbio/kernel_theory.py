@@ -28,6 +28,11 @@ def check_layers(what:str, net:TwoLayer, outputs:int|None=None) -> None:
     units = net.W_1.shape[-2] if net.W_1.ndim > 1 else None
     if units is None or net.W_2.shape[-1:] != (units,) or net.W_2.ndim < (1 if outputs else 2): raise ValueError(f"{what} must be layers [..., unit, input] and [..., {'' if outputs else 'output, '}unit], got shapes {list(net.W_1.shape)} and {list(net.W_2.shape)}")
 
+def _check_beta(net, beta) -> None:
+    try: fits = torch.broadcast_shapes(tensor("beta", beta, finite=True, dtypes=(net.W_1.dtype,)).shape[:-1], net.W_1.shape[:-2])
+    except RuntimeError: fits = None
+    if fits is None or beta.shape[-1:] != net.W_1.shape[-1:]: raise ValueError(f"beta must be [..., {net.W_1.shape[-1]}] beside networks {list(net.W_1.shape[:-2])}, got shape {list(beta.shape)}")
+
 @checked
 def with_spectrum(
     W:Tensor,                  # [..., n, d]
@@ -36,7 +41,7 @@ def with_spectrum(
 ) -> Tensor:                   # the same shape and Frobenius norm
     "The same singular vectors, with other singular values or fewer."
     if tensor("W", W, finite=True).ndim < 2: raise ValueError(f"W must be [..., n, d], got shape {list(W.shape)}")
-    if values is not None: numbers("values", values)
+    if values is not None and not numbers("values", values).ndim: raise ValueError(f"values must be singular values [..., k], got {shown(values)}")
     U, S, V = torch.linalg.svd(W, full_matrices=False)
     s = S if values is None else torch.as_tensor(values, dtype=W.dtype, device=W.device).expand(*S.shape[:-1], -1)
     k = s.shape[-1] if rank is None else count("rank", rank)
@@ -78,7 +83,7 @@ def descend(
 ) -> tuple[TwoLayer, Tensor]:     # the end; losses [..., step], from before the first step to after the last
     "Gradient descent for all networks at once (Eq. 2)."
     check_layers("start", start, 1)
-    if (size := tensor("beta", beta, finite=True, dtypes=(start.W_1.dtype,)).shape[-1:]) != start.W_1.shape[-1:]: raise ValueError(f"beta must be [..., {start.W_1.shape[-1]}], got shape {list(beta.shape)}")
+    _check_beta(start, beta)
     count("every", every)
     (W_1, W_2), losses = (w.clone() for w in start), []
     for step in range(count("steps", steps) + 1):
@@ -114,7 +119,8 @@ def small_limit(
     beta:Tensor,        # what they will learn [..., d]
 ) -> dict:              # KA, RA and change = |ΔW_1|, as of `turned`
     "What learning will do, from small initial weights (Eq. 5)."
-    check_layers("start", start, 1); tensor("beta", beta, finite=True, dtypes=(start.W_1.dtype,))
+    check_layers("start", start, 1)
+    _check_beta(start, beta)
     A, M = _gram(start)
     u = beta / beta.norm(dim=-1, keepdim=True)
     p = (start.W_1 @ u[..., None])[..., 0]
@@ -169,9 +175,16 @@ def power_law_inputs(
     stream:str="probes",
 ) -> Tensor:                 # [seed, ...], float32, mean square 1
     "Gaussian inputs whose variances fall as a power."
+    if not len(shape): raise ValueError("shape must be (..., inputs), got none")
     shape = tuple(count("shape", size) for size in shape)
     scale = torch.arange(1, shape[-1] + 1, dtype=torch.float64, device="cpu")**(-real("power", power, 0) / 2)
     return (draw("normal", shape, distinct_seeds(seeds), stream) * scale / scale.square().mean().sqrt()).float()
+
+def _check_inputs(net, X) -> None:
+    check_layers("net", net)
+    try: fits = torch.broadcast_shapes(tensor("X", X, finite=True, dtypes=(net.W_1.dtype,)).shape[:-2], net.W_1.shape[:-2])
+    except RuntimeError: fits = None
+    if fits is None or X.ndim < 2 or X.shape[-1] != net.W_1.shape[-1]: raise ValueError(f"X must be [..., trial, {net.W_1.shape[-1]}] beside networks {list(net.W_1.shape[:-2])}, got shape {list(X.shape)}")
 
 @checked
 def rectified(
@@ -179,7 +192,7 @@ def rectified(
     X:Tensor,            # [..., trial, input]
 ) -> Tensor:             # [..., trial, output]
     "What a network of rectified units answers."
-    check_layers("net", net); tensor("X", X)
+    _check_inputs(net, X)
     return (X @ net.W_1.mT).relu() @ net.W_2.mT
 
 @checked
@@ -190,8 +203,7 @@ def rectified_kernel(
 ) -> Tensor:                  # [..., q, q], q = (trial, output)
     "Its tangent kernel (Eq. 9)."
     one_of("by", by, ("first layer", "both layers"))
-    check_layers("net", net)
-    if tensor("X", X, finite=True).shape[-1:] != net.W_1.shape[-1:]: raise ValueError(f"X must be [..., trial, {net.W_1.shape[-1]}], got shape {list(X.shape)}")
+    _check_inputs(net, X)
     A, n_out = X @ net.W_1.mT, net.W_2.shape[-2]
     G, each = (net.W_2[..., None, :, :] * (A > 0)[..., :, None, :]).flatten(-3, -2), lambda B: B.repeat_interleave(n_out, -1).repeat_interleave(n_out, -2)
     K = (G @ G.mT) * each(X @ X.mT)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from .checks import checked, numbers, one_of, place, real, shown, tensor
+from .initializers import of_finite
 from .kernels.batched import credit_of
 from .models import LeakyRNN, Params, check_inputs, check_params
 from .plots import moving_average
@@ -207,10 +208,10 @@ def kernel_task_alignment(
 @checked
 def kernel_rank(
     K:Tensor,      # [run, q, q]
-) -> Tensor:       # [run, 2], each between 1/q and 1
+) -> Tensor:       # [run, 2], each between 1/q and 1; NaN for a network that explodes or is silent
     "Its relative effective rank: sum of eigenvalues over the largest; and the participation ratio (tr K)² / tr K²."
     tensor("K", K, ("run", "q", "q"))
-    values = torch.linalg.eigvalsh(torch.where(K.isfinite().all(2).all(1)[:, None, None], K, 0)).clamp(min=0)        # LAPACK would raise; a network that explodes has rank NaN, as a silent one
+    values = of_finite(torch.linalg.eigvalsh, K).clamp(min=0)
     total, q = values.sum(1), K.shape[-1]
     return torch.stack([total / values[:, -1], total**2 / values.square().sum(1)], 1) / q
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from .checks import checked, count, numbers, tensor
+from .initializers import of_finite
 from .models import LeakyRNN, Params, check_inputs, check_params, start_state
 from .kernels import batched
 from .seeds import generator
@@ -22,21 +23,24 @@ def change_spectrum(
     start:Params,        # before training
     params:Params,       # after
     k:int|None=None,     # how many; None: all
-) -> Tensor:             # [run, k], largest first
+) -> Tensor:             # [run, k], largest first; NaN for a network whose change is not finite
     "Singular values of the change of W_h (Eq. 1). The leading k are found to rounding (of the largest) where the values fall off, as they do after learning."
     change = _change(start, params)
     n = change.shape[-1]
-    if k is None or 4 * count("k", k) >= n: return torch.linalg.svdvals(change)[:, :k]
+    if k is None or 4 * count("k", k) >= n: return of_finite(torch.linalg.svdvals, change)[:, :k]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return torch.stack([torch.svd_lowrank(one, q=min(k + 10, n), niter=4)[1][:k] for one in change])
+        leading = lambda some: torch.stack([torch.svd_lowrank(one, q=min(k + 10, n), niter=4)[1][:k] for one in some])
+        return of_finite(leading, change)
 
 def _change(start, params) -> Tensor:
     if start.W_h.shape != params.W_h.shape: raise ValueError(f"start holds W_h of shape {list(start.W_h.shape)}, but params {list(params.W_h.shape)}: give the same networks, before and after")
     if start.dtype != params.dtype: raise ValueError(f"start is {start.dtype}, but params {params.dtype}: give both the same dtype")
-    return tensor("W_h of start and params", (params.W_h - start.W_h).detach(), ("run", "unit", "unit"), finite=True)       # NaN would crash LAPACK
+    return (params.W_h - start.W_h).detach()
 
 # %% ../nbs/lib/35_lowrank.ipynb #be9a8a14
+def _finite_change(start, params) -> Tensor: return tensor("the change of W_h from start to params", _change(start, params), ("run", "unit", "unit"), finite=True)
+
 @checked
 def truncate(
     start:Params,      # before training
@@ -44,7 +48,7 @@ def truncate(
     rank:int,          # directions kept
 ) -> Params:
     "The trained networks with the change of W_h cut to that rank (Eq. 2); input and output weights stay as trained."
-    u, s, v = torch.linalg.svd(_change(start, params))
+    u, s, v = torch.linalg.svd(_finite_change(start, params))
     rank = count("rank", rank, 0)
     return replace(params, W_h=start.W_h + (u[..., :rank] * s[:, None, :rank]) @ v[:, :rank])
 
@@ -71,7 +75,7 @@ def truncation_losses(
 ) -> Tensor:           # [run, rank]
     "The loss after truncation to each rank (Eq. 2)."
     check_params(model, params); check_inputs(model, params, trials.inputs)
-    u, s, v = torch.linalg.svd(_change(start, params))
+    u, s, v = torch.linalg.svd(_finite_change(start, params))
     ranks = [count("ranks", rank, 0) for rank in numbers("ranks", ranks, 1).astype(int)]
     keep = lambda k, rank: replace(params[k], W_h=(start.W_h[k] + (u[k, :, :rank] * s[k, :rank]) @ v[k, :rank])[None])
     return torch.stack([torch.cat([loss_of(model, keep(k, rank), trials) for rank in ranks]) for k in range(len(params))])

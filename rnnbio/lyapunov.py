@@ -8,9 +8,10 @@ __all__ = ['lyapunov_exponents', 'lyapunov_convergence', 'driving_inputs', 'in_a
 # %% ../nbs/lib/32_lyapunov.ipynb #b4bd0570
 import torch
 from torch import Tensor
-from .checks import checked, count, one_of, shown, tensor
+from .checks import checked, count, one_of, tensor
 from .initializers import draw
 from .models import LeakyRNN, Params, check_inputs, check_params, start_state
+from .tasks import check_task
 from .trials import Trials
 
 # %% ../nbs/lib/32_lyapunov.ipynb #6c78e819
@@ -38,7 +39,7 @@ def slopes(model:LeakyRNN, params:Params, inputs:Tensor):
 # %% ../nbs/lib/32_lyapunov.ipynb #9fa59ad4
 def _growth(model, params, inputs, k, warmup):
     "log |R_ii| of each step that counts, [run, trial, k]."
-    inputs = inputs.inputs if isinstance(inputs, Trials) else inputs if isinstance(inputs, Tensor) else driving_inputs(inputs)
+    inputs = inputs.inputs if isinstance(inputs, Trials) else inputs if isinstance(inputs, Tensor) else driving_inputs(check_task("inputs: a tensor, Trials or a task, which", inputs))
     check_params(model, params); check_inputs(model, params, inputs.to(params.dtype))
     k, warmup, n = count("k", k), count("warmup", warmup, 0), model.n_hidden
     if k > n: raise ValueError(f"k must be at most the number of units, {n}, got {k}")
@@ -93,7 +94,7 @@ def driving_inputs(
     seed:int=2**31,      # of the trials; the default never trains a network
 ) -> Tensor:             # [time, trial, n_in]
     "Inputs of several trials in a row, to drive a network for long enough."
-    if isinstance(task, type) or not hasattr(task, "sample"): raise TypeError(f"inputs must be a tensor, Trials or a task with sample(n_trials, seed, step), got {shown(task)}")
+    check_task("task", task)
     return in_a_row(task.sample(count("n_trials", n_trials) * count("together", together), count("seed", seed, 0), 0).inputs, together)
 
 @checked

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from torch import Tensor
-from .checks import checked, count, one_of, place, places, real, shown, tensor
+from .checks import checked, count, device_of, one_of, place, places, real, shown, tensor
 from .kernels.batched import ACTIVATIONS
 from .initializers import draw, uniform
 from .seeds import distinct_seeds
@@ -108,9 +108,8 @@ def to(
 ) -> Params:
     "The same numbers in another dtype or on another device."
     if dtype is not None and dtype not in FLOATS: raise ValueError(f"dtype must be a float dtype of torch, got {shown(dtype)}")
-    try: device = None if device is None else torch.device(device)
-    except (RuntimeError, TypeError) as e: raise ValueError(f"device must be one of torch's, like 'cpu' or 'cuda', got {shown(device)} ({e})") from None
-    return self.map(lambda t: t.to(device=device, dtype=dtype))
+    where = device_of("device", device)
+    return self.map(lambda t: t.to(device=where, dtype=dtype))
 
 @patch
 def __getitem__(
@@ -149,7 +148,7 @@ def init(
 ) -> Params:
     "The networks of these seeds before training."
     seeds, n = distinct_seeds(seeds), self.n_hidden
-    if dtype not in (torch.float32, torch.float64): raise ValueError(f"dtype must be torch.float32 or torch.float64, got {shown(dtype)}")
+    if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64): raise ValueError(f"dtype must be torch.float32 or torch.float64, got {shown(dtype)}")
     for name, draws in ("recurrent", recurrent), ("input", input), ("output", output):
         if not callable(draws) or isinstance(draws, type): raise TypeError(f"{name} must be an initializer, like gaussian(gain=0.5), got {shown(draws)}")
     weights = dict(W_h=recurrent(n, seeds), W_x=input(n, seeds, self.n_in, "input"), w=output(self.n_out, seeds, n, "output"))
@@ -201,10 +200,11 @@ def __call__(
     hidden = torch.stack(states[1:], 1)
     return hidden, self.rate(hidden) @ params.w[:, None].mT + (0 if params.b_out is None else params.b_out[:, None, None])
 
+@checked
 def start_state(params:Params, n_trials:int) -> Tensor:
     "The initial state of every trial, [run, trial, unit]."
     h0 = torch.zeros_like(params.W_h[:, 0]) if params.h0 is None else params.h0
-    return h0[:, None].expand(-1, n_trials, -1)
+    return h0[:, None].expand(-1, count("n_trials", n_trials), -1)
 
 def check_inputs(model:LeakyRNN, params:Params, inputs:Tensor) -> None:
     "ValueError unless these inputs can drive this ensemble."

@@ -11,7 +11,7 @@ import copy
 import math
 import warnings
 import numpy as np
-from .checks import count, flag, known_options, numbers, one_of, real, shown
+from .checks import checked, count, flag, known_options, numbers, one_of, real, shown
 from .seeds import generator
 from .tasks import Task
 from .trials import Trials
@@ -192,17 +192,19 @@ def cut_stream(
     return {name: np.stack([string(name, b) for b in rows], 1) for name in trials[0]}
 
 # %% ../nbs/lib/22_neurogym_tasks.ipynb #48c1b39b
+@checked
 def choice_entropy(
     mus,          # the discriminabilities, equally likely; [coherence]
 ) -> float:
     "Mean cross-entropy in nats of the ideal observer of one Gaussian sample N(+mu, 1) or N(-mu, 1)."
     x, weight = np.polynomial.hermite_e.hermegauss(101)
-    mus = np.asarray(mus, float)
+    mus = numbers("mus", mus, 1)
     s = mus[:, None] + x                                                       # evidence when the answer is +
     log_likelihood = lambda sign: np.logaddexp.reduce(-(s[..., None] - sign * mus)**2 / 2, -1)
     surprise = np.logaddexp(0, log_likelihood(-1) - log_likelihood(1))
     return float((surprise @ weight).mean() / weight.sum())
 
+@checked
 def match_entropy(
     mu_sample:float,    # discriminability of the sample
     mu_test:float,      # and of the test

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from .checks import checked, count, known_options, one_of, real, shown
+from .checks import checked, count, known_options, one_of, real, shown, tensor
 from .initializers import draw
 from .kernels import batched, cpu
 from .models import LeakyRNN, Params, check_inputs, check_params, start_state
@@ -40,14 +40,17 @@ class Rule:
         one_of("back", self.back, BACK)
         if not isinstance(self.feedback, str): object.__setattr__(self, "feedback", _frozen(self.feedback))
         else: one_of("feedback", self.feedback, ("symmetric", "random"))
-        if not isinstance(self.types, str):
-            if not np.iterable(self.types): raise ValueError(f"types must be 'cells', 'dale' or a number for each unit, got {shown(self.types)}")
-            object.__setattr__(self, "types", tuple(count("types", k, 0) for k in self.types))
-        else: one_of("types", self.types, ("cells", "dale"))
+        object.__setattr__(self, "types", _types(self.types))
         if self.window is not None: count("window", self.window)
         if self.hop and self.forward: raise ValueError(f"rule {shown(self.name)}: a hop cannot be carried forward by the influence tensor, use forward=False")
 
 BACK = ("none", "full", "diagonal", "types")
+
+def _types(types) -> str|tuple:
+    "Cell types, if they are some."
+    if isinstance(types, str): return one_of("types", types, ("cells", "dale"))
+    if not np.iterable(types): raise ValueError(f"types must be 'cells', 'dale' or a number for each unit, got {shown(types)}")
+    return tuple(count("types", k, 0) for k in types)
 
 def _frozen(matrix) -> tuple:
     "A matrix as nested tuples, so that the rule stays hashable."
@@ -125,6 +128,8 @@ def type_mean(
     types:str|tuple,  # as in Rule
 ) -> Tensor:          # [run, post, pre]
     "Each weight replaced by the mean of the existing ones between the same two cell types; absent synapses stay absent."
+    tensor("W", W, ("run", "unit", "unit"))
+    types = _types(types)
     if types == "cells": return W
     member, there = _members(types, W.shape[-1], W.dtype, W.device), (W != 0).to(W.dtype)
     mean = (member.mT @ W @ member) / (member.mT @ there @ member).clamp(min=1)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from .checks import count, known_options, one_of, plain, real, shown
 from .connectome import connectome
 from .flossing import flossing
-from .initializers import cell_types, chain_motif, dale, directions, gaussian, low_rank, soft_rank, sparse, uniform
+from .initializers import cell_types, chain_motif, dale, directions, gaussian, low_rank, of_finite, soft_rank, sparse, uniform
 from .laziness import kernel_alignment, kernel_rank, kernel_task_alignment, representation_alignment, sign_similarity, tangent_kernel, weight_change
 from .lowrank import change_spectrum
 from .lyapunov import in_a_row, lyapunov_exponents
@@ -38,7 +38,7 @@ MEASURES = {            # name: what can be measured along training, [run, ...];
     "eprop_alignment": lambda model, start, params, draw: gradient_alignment(model, params, draw(64), "eprop"),
     "gradient_norm":   lambda model, start, params, draw: gradient(model, params, draw())[1].W_h.norm(dim=(1, 2)),       # Frobenius, of BPTT's
     "change_spectrum": lambda model, start, params, draw: change_spectrum(start, params, 5),                           # leading singular values of what W_h has changed by
-    "leading_eigenvalues": lambda model, start, params, draw: torch.linalg.eigvals(params.W_h).real.sort(-1, descending=True)[0][..., :5],      # largest real parts of W_h's eigenvalues
+    "leading_eigenvalues": lambda model, start, params, draw: of_finite(torch.linalg.eigvals, params.W_h).real.sort(-1, descending=True)[0][..., :5],      # largest real parts of W_h's eigenvalues
     "weight_change":   lambda model, start, params, draw: weight_change(start, params),
     "weight_change_by_block": lambda model, start, params, draw: torch.stack([weight_change(start, params, name) for name in ("W_h", "W_x", "w")], 1),
     "representation_alignment": lambda model, start, params, draw: representation_alignment(model, start, params, draw(320)),        # 320 and 32 probes: liu2024's code

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import count, known_options, numbers, one_of, shown, text
+from .checks import checked, count, known_options, numbers, one_of, shown, text
 from .data import File, fetch
 from .seeds import generator
 
@@ -52,6 +52,7 @@ class Corpus:
         return digest.hexdigest()
 
 # %% ../nbs/lib/24_sentiment.ipynb #122e0b3b
+@checked
 def build_corpus(
     name:str,
     splits:dict,           # train, valid, test: (words, label) of each sentence
@@ -90,6 +91,7 @@ ADVERBS = "completely extremely quite rather really simply so truly utterly very
 DOUBTS = ["nobody says that", "i doubt that", "few would claim that", "it is not true that"]
 ASIDES = ["in the end", "as a whole", "by the way", "on a second look", "as the year goes by", "to my mind", "at this point", "once again"]
 
+@checked
 def generated_sentence(
     rng:np.random.Generator,
 ) -> tuple[list[str], int]:      # words, verdict (1: positive)
@@ -104,6 +106,7 @@ def _clause(rng) -> tuple[str, int]:
              some(("not", "never")) if turned else "", some(ADVERBS) if chance(.4) else "", some(POSITIVE if positive else NEGATIVE), some(ASIDES) if chance(.2) else ""]
     return " ".join(part for part in parts if part), int(positive ^ turned ^ doubted)
 
+@checked
 def generated(
     seed:int=0,           # of sentences and vectors
     n_train:int=2000,     # training sentences
@@ -128,6 +131,7 @@ GLOVE = File("glove.6B.zip", ("https://nlp.stanford.edu/data/glove.6B.zip",), "s
 # %% ../nbs/lib/24_sentiment.ipynb #e26643f3
 ESCAPED = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
 
+@checked
 def parse_tree(
     line:str,
 ) -> tuple[list[str], int]:      # the words; the label of the whole, 0 to 4
@@ -153,6 +157,7 @@ def parse_tree(
     return words, int(pieces[1])
 
 # %% ../nbs/lib/24_sentiment.ipynb #abcb3c9c
+@checked
 def read_treebank(
     path,                    # trainDevTestTrees_PTB.zip
 ) -> dict[str, list]:        # train, valid, test: (words, verdict) of each sentence that has one
@@ -178,6 +183,7 @@ def _lines(path, member:str):
     except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as e:
         raise ValueError(f"{path} is not packed as its name says, or cut short: {e}") from None
 
+@checked
 def read_vectors(
     path,                    # glove.6B.zip; or a file of vectors by itself, as text or .gz
     wanted:set,              # words; all others are passed over
@@ -196,6 +202,7 @@ def read_vectors(
             found[word.decode()] = vector
     return found
 
+@checked
 def sst(
     seed:int=0,          # of the vectors of words that GloVe does not have
     n_in:int=100,        # length of a vector (schuessler2020)
@@ -211,6 +218,7 @@ def sst(
 # %% ../nbs/lib/24_sentiment.ipynb #d8f56fc2
 CORPORA = {"generated": (generated, ("n_train", "n_valid", "n_test", "n_in")), "sst": (sst, ("n_in",))}
 
+@checked
 def get_corpus(
     name:str="generated",      # generated or sst
     seed:int=0,

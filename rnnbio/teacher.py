@@ -9,13 +9,14 @@ __all__ = ['conditioned', 'task_aligned', 'Taught']
 from dataclasses import dataclass
 import torch
 from torch import Tensor
-from .checks import count, real, shown, tensor
+from .checks import checked, count, real, shown, tensor
 from .models import LeakyRNN, Params, check_params
 from .seeds import distinct_seeds
 from .tasks import Task
 from .trials import Trials
 
 # %% ../nbs/lib/28_teacher.ipynb #bae937c1
+@checked
 def conditioned(
     W:Tensor,          # a teacher's W_h [run, n, n]
     kappa:float,       # condition number: singular values of the top half over those of the rest
@@ -30,6 +31,7 @@ def conditioned(
     sizes[:n // 2] = kappa
     return (U * sizes) @ V * (gain * n**.5 / sizes.norm())
 
+@checked
 @dataclass(frozen=True, eq=False)
 class task_aligned:
     "An initializer of W_h from given matrices, one for each seed in order, cut to their leading directions at their norm."
@@ -75,9 +77,8 @@ class Taught(Task):
         "The same trials with what the teacher of this seed says."
         if seed not in self.teachers.seeds: raise ValueError(f"seed must be one that has a teacher: {', '.join(map(str, self.teachers.seeds))}; got {seed}")
         teacher = self.teachers[self.teachers.seeds.index(seed)]
-        last = len(trials.inputs) - 1 - (trials.mask > 0).flip(0).int().argmax(0)
         with torch.no_grad(): outputs = self.model(teacher, trials.inputs.to(teacher.dtype))[1][0]
-        says = outputs.argmax(-1).gather(0, last[None])[0]
+        says = trials.at_last(outputs.argmax(-1))
         return Trials(trials.inputs, says.expand(len(trials.inputs), -1), trials.mask, trials.response)
 
     def sample(self, n_trials:int, seed:int, step:int=0) -> Trials: return self.answers(self.task.sample(n_trials, seed, step), seed)

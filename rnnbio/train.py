@@ -26,6 +26,7 @@ from .machine import quiet, stoppable, user_path, whole
 from .models import LeakyRNN, Network, Params, check_params
 from .optimizers import OPTIMIZERS, get_optimizer
 from .rules import Rule, get_rule, learning_signal
+from .tasks import check_task
 from .trials import Trials, check_targets
 
 # %% ../nbs/lib/40_train.ipynb #f33083fa
@@ -119,8 +120,7 @@ def module(
 # %% ../nbs/lib/40_train.ipynb #c063d698
 def _check_task(model, params, task, n_trials) -> Trials:
     "The first batch; TypeError or ValueError when it, or what the task says of itself, does not fit the network."
-    for name in ("n_in", "n_out", "steps", "sample"):
-        if isinstance(task, type) or not hasattr(task, name): raise TypeError(f"task must have {name} (a task is an object with n_in, n_out, steps and sample(n_trials, seed, step)); got {shown(task)}")
+    check_task("task", task)
     if (task.n_in, task.n_out) != (model.n_in, model.n_out):
         raise ValueError(f"task has (n_in, n_out) = {(task.n_in, task.n_out)}, but model {(model.n_in, model.n_out)}")
     trials = task.sample(n_trials, params.seeds[0], 0)
@@ -305,8 +305,10 @@ def _shaped(state:State, like:Params) -> Params:
     parts = state.theta.split([old[name][0].numel() for name in state.trained], 1)
     return Params(**old | {name: part.reshape(old[name].shape) for name, part in zip(state.trained, parts)}, seeds=like.seeds)
 
+@checked
 def measured_at(steps:int, every:int) -> list[int]:
     "The updates before which something is measured; the last stands for the end."
+    count("steps", steps); count("every", every)
     return [*range(0, steps, every), steps]
 
 def _measure(measure, model, params) -> dict[str, np.ndarray]:

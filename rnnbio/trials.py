@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor
-from .checks import checked, shown, tensor
+from .checks import checked, count, device_of, shown, tensor
 
 # %% ../nbs/lib/10_trials.ipynb #722f7523
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,7 @@ def _like(trials:Trials, outputs:Tensor) -> None:
 @checked
 def check_targets(trials:Trials, n_out:int) -> None:
     "ValueError unless the targets are for so many outputs."
+    count("n_out", n_out)
     y = trials.targets
     if trials.labelled and y.max() >= n_out: raise ValueError(f"targets hold label {int(y.max())}, but the outputs only go from 0 to {n_out - 1}")
     if not trials.labelled and y.shape[-1] != n_out: raise ValueError(f"targets are {y.shape[-1]} wide, but outputs {n_out}")
@@ -172,8 +173,10 @@ def to(
     device=None,
 ) -> Trials:
     "The same batch in another dtype or on another device; itself when nothing changes."
-    if dtype in (None, self.inputs.dtype) and device in (None, self.inputs.device): return self
-    moved = self.map(lambda t: t.to(device=device, dtype=dtype if t.is_floating_point() else None))
+    where = device_of("device", device)
+    if dtype not in (None, torch.float32, torch.float64): raise ValueError(f"dtype must be torch.float32 or torch.float64, got {shown(dtype)}")
+    if dtype in (None, self.inputs.dtype) and where in (None, self.inputs.device): return self
+    moved = self.map(lambda t: t.to(device=where, dtype=dtype if t.is_floating_point() else None))
     if dtype == torch.float32 and self.inputs.dtype == torch.float64:
         for name in ("inputs", "targets", "mask"):
             if not torch.isfinite(getattr(moved, name).sum()): raise ValueError(f"{name} must be numbers that float32 holds, and sum to one that it holds")
@@ -195,7 +198,7 @@ def stack_trials(
     batches:list[Trials],    # batches of one kind and size
 ) -> Trials:                 # a run axis in front
     "One batch for each run; ValueError when they differ in kind or size."
-    for b in batches:
+    for b in (batches := list(batches)):
         if not isinstance(b, Trials): raise TypeError(f"batches must be Trials, got {shown(b)}")
         if why := unlike(b, batches[0]): raise ValueError(f"batches must be of one kind and size: {why}")
     if not batches: raise ValueError("batches must be at least one, got none")
