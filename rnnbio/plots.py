@@ -27,14 +27,15 @@ RULE_LABELS = {"bptt": "BPTT", "rtrl": "RTRL", "eprop": "e-prop", "eprop_state":
                "modprop": "ModProp", "mdgl": "MDGL", "tbptt": "truncated BPTT"}
 
 TASK_COLORS = {"flipflop": "#332288", "mante": "#CC6677", "romo": "#117733"}       # apart from those of the rules
-STRUCTURE_COLORS = {"Gaussian": "0.35", "cell types": "#882255", "connectome": "#44AA99", "Dale's law": "#999933", "chains": "#AA4499"}      # of initial connectivity (liu2024); Gaussian: its null
+STRUCTURE_COLORS = {      # of initial connectivity (liu2024); Gaussian: its null
+    "Gaussian": "0.35", "cell types": "#882255", "connectome": "#44AA99", "Dale's law": "#999933", "chains": "#AA4499"}
 
 # %% ../nbs/lib/13_plots.ipynb #960eee0f
 @checked
 def log_ticks(
     ax:Axes,
 ) -> None:
-    "A logarithmic y axis with plain numbers: at 1, 2 and 5, or only at 1 where it spans more than two decades."
+    "A logarithmic y axis with plain numbers: at 1, 2 and 5, or at 1 beyond two decades."
     ax.set_yscale("log")
     drawn = any((np.asarray(line.get_ydata(), float) > 0).any() for line in ax.lines)
     if not drawn: ax.set_ylim(1, 10)      # no network converged, say
@@ -60,13 +61,14 @@ def gain_color(
 ):                   # RGBA
     "Colour of a gain: dark for small, light for large, also in greyscale."
     if most <= 0: raise ValueError(f"most must be above 0, got {most}")
-    return plt.get_cmap("viridis")(.92 * min(real("gain", gain, 0) / most, 1) ** .7)      # .7: small gains, of which there are more, lie further apart
+    share = min(real("gain", gain, 0) / most, 1)
+    return plt.get_cmap("viridis")(.92 * share ** .7)      # .7: small gains, of which there are more, lie further apart
 
 def _color(what, value):
     "`value` if it is a colour."
     try: known = is_color_like(value)
     except (TypeError, ValueError, OverflowError): known = False
-    if not known: raise ValueError(f"{what} must be a colour that matplotlib knows, got {shown(value)}")
+    if not known: raise ValueError(f"{what} must be a colour of matplotlib, got {shown(value)}")
     return value
 
 # %% ../nbs/lib/13_plots.ipynb #6f72fa30
@@ -82,36 +84,47 @@ def figure_style():
 def _numbers_in(what, value, deep, ndim):
     "Numbers with `ndim` axes, inside `deep` dictionaries, as arrays."
     if not deep: return numbers(what, value, ndim, finite=False)
-    if not isinstance(value, dict) or not value: raise TypeError(f"{what} must be a dictionary with something in it, got {shown(value)}")
+    if not isinstance(value, dict) or not value:
+        raise TypeError(f"{what} must be a dictionary with something in it, got {shown(value)}")
     return {name: _numbers_in(f"{what}[{name!r}]", v, deep - 1, ndim) for name, v in value.items()}
 
 def _at(what, table, name):
     "What stands there under a name."
-    if name in table: return table[name]
-    raise ValueError(f"{what} has nothing for {name!r}: it has {', '.join(map(repr, table)) or 'nothing at all'}")
+    if name in table: return table[name] if isinstance(table, dict) else name
+    there = ", ".join(map(repr, table)) or "nothing at all"
+    raise ValueError(f"{what} has nothing for {name!r}: it has {there}")
+
+def _columns(what, values, n, of):
+    "One column for each of `n`?"
+    if values.shape[1] != n:
+        raise ValueError(f"{what} must have a column for each of {n} {of}, got shape {list(values.shape)}")
 
 def _names(what, value):
     "Labels as text."
     try: names = [] if isinstance(value, (str, bytes)) else list(value)
     except TypeError: names = []
-    if not names or not all(isinstance(v, (str, int, float, np.generic)) for v in names): raise TypeError(f"{what} must be a list of names, got {shown(value)}")
+    if not names or not all(isinstance(v, (str, int, float, np.generic)) for v in names):
+        raise TypeError(f"{what} must be a list of names, got {shown(value)}")
     return [str(v) for v in names]
 
 def _colors(what, value, n):
     "A colour for each of `n` conditions."
-    if not isinstance(value, (list, tuple)) or len(value) != n: raise ValueError(f"{what} must be a list of {n} colours, one for each condition, got {shown(value)}")
+    if not isinstance(value, (list, tuple)) or len(value) != n:
+        raise ValueError(f"{what} must be a list of {n} colours, one for each condition, got {shown(value)}")
     return [_color(f"{what}[{i}]", color) for i, color in enumerate(value)]
 
 def _yes_no(what, value, shape):
     "True and False, in the shape of the values."
     try: found = np.asarray(value)
     except (TypeError, ValueError, RuntimeError): found = np.array(None)
-    if found.dtype != bool or found.shape != shape: raise ValueError(f"{what} must be True and False in the shape of the values, {list(shape)}, got {shown(value)}")
+    if found.dtype != bool or found.shape != shape:
+        raise ValueError(f"{what} must be True and False in the values' shape {list(shape)}, got {shown(value)}")
     return found
 
 def _levels(what, value):
     "Numbers by label."
-    if not isinstance(value, dict): raise TypeError(f"{what} must be a dictionary of numbers by label, got {shown(value)}")
+    if not isinstance(value, dict):
+        raise TypeError(f"{what} must be a dictionary of numbers by label, got {shown(value)}")
     return {label: real(f"{what}[{label!r}]", level) for label, level in value.items()}
 
 # %% ../nbs/lib/13_plots.ipynb #70d83605
@@ -127,14 +140,17 @@ def plot_trial(
     title:str="",
 ):                                   # the two axes
     "One trial: inputs above, targets (and outputs) below."
-    inputs, targets = numbers("inputs", inputs, 2, finite=False), numbers("targets", targets, finite=False)
-    on = numbers("mask", mask * 1 if str(getattr(mask, "dtype", "")).endswith("bool") else mask, 1) > 0
+    inputs = numbers("inputs", inputs, 2, finite=False)
+    targets = numbers("targets", targets, finite=False)
+    if str(getattr(mask, "dtype", "")).endswith("bool"): mask = mask * 1
+    on = numbers("mask", mask, 1) > 0
     outputs = None if outputs is None else numbers("outputs", outputs, 2, finite=False)
     for what, value in dict(targets=targets, mask=on, outputs=outputs).items():
         if value is not None and (value.ndim not in (1, 2) or len(value) != len(inputs)):
-            raise ValueError(f"{what} must have the {len(inputs)} time steps of inputs, got shape {list(value.shape)}")
+            raise ValueError(f"{what} must have the {len(inputs)} steps of inputs, got shape {list(value.shape)}")
     t = _time(len(inputs), step_ms)
-    input_names, output_names = (names and _names(what, names) for what, names in dict(input_names=input_names, output_names=output_names).items())
+    input_names = input_names and _names("input_names", input_names)
+    output_names = output_names and _names("output_names", output_names)
     with figure_style():
         fig, (top, bottom) = plt.subplots(2, 1, figsize=(3.4, 2.6), sharex=True, layout="constrained")
         _channels(top, t, inputs, input_names)
@@ -155,7 +171,8 @@ def _time(n, step_ms):
 
 def _channels(ax, t, columns, names):
     "One line for each channel; parallel lines are labelled in a legend beside the panel."
-    for i, column in enumerate(columns.T): ax.plot(t, column, label=names[i] if i < len(names) else f"channel {i + 1}")
+    for i, column in enumerate(columns.T):
+        ax.plot(t, column, label=names[i] if i < len(names) else f"channel {i + 1}")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6)
 
 @checked
@@ -171,8 +188,10 @@ def plot_activity(
     extent = (0, _time(2, step_ms)[1] * len(hidden), hidden.shape[1], 0)
     with figure_style():
         fig, ax = plt.subplots(figsize=(3.4, 2.2), layout="constrained")
-        image = ax.imshow(hidden[:, order].T, aspect="auto", cmap="RdBu_r", vmin=-span, vmax=span, interpolation="nearest", extent=extent)
-        ax.set(xlabel="time (steps)" if step_ms is None else "time (ms)", ylabel="unit (sorted)", title=title)
+        image = ax.imshow(hidden[:, order].T, aspect="auto", cmap="RdBu_r", vmin=-span, vmax=span,
+                          interpolation="nearest", extent=extent)
+        unit = "steps" if step_ms is None else "ms"
+        ax.set(xlabel=f"time ({unit})", ylabel="unit (sorted)", title=title)
         fig.colorbar(image, label="state h")
     return ax
 
@@ -201,19 +220,22 @@ def plot_learning(
     window:int=100,         # of the moving average
 ) -> None:
     "Loss against training step: mean and standard deviation over seeds of the smoothed curves."
-    curves, levels, start = _numbers_in("curves", curves, 1, 2), _levels("levels", levels), count("start", start, 0)
+    curves, levels = _numbers_in("curves", curves, 1, 2), _levels("levels", levels)
+    start = count("start", start, 0)
     for label, runs in curves.items():
         n = runs.shape[1]
-        if start >= n: raise ValueError(f"start must lie below the {n} steps of curves[{label!r}], got {start}")
+        if start >= n:
+            raise ValueError(f"start must lie below the {n} steps of curves[{label!r}], got {start}")
         color = _color(f"colors[{label!r}]", _at("colors", colors, label))
-        steps = np.arange(start, n, max(1, (n - start) // 400))      # more points than a column has pixels only make the file large
+        steps = np.arange(start, n, max(1, (n - start) // 400))      # more points than pixels only make the file large
         smooth = moving_average(runs, window)[:, steps]
         mean, std = smooth.mean(0), smooth.std(0)
         ax.plot(steps, mean, color=color, label=label)
         ax.fill_between(steps, mean - std, mean + std, color=color, alpha=.2, lw=0)
     for label, level in levels.items():
         ax.axhline(level, color="0.5", lw=.8, ls=":")
-        ax.annotate(label, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6, color="0.4")
+        ax.annotate(label, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+                    fontsize=6, color="0.4")
     ax.set(xlabel="training step", ylabel="loss", ylim=(0, None), xlim=(start, None))
 
 # %% ../nbs/lib/13_plots.ipynb #079dc42e
@@ -227,18 +249,21 @@ def plot_gains(
 ):                       # matplotlib figure
     "Learning curves by gain, a panel for each condition."
     panels, start = _numbers_in("panels", panels, 2, 2), count("start", start, 0)
-    level = _levels("level", level if isinstance(level, dict) else dict.fromkeys(panels, real("level", level)))
+    if not isinstance(level, dict): level = dict.fromkeys(panels, real("level", level))
+    level = _levels("level", level)
     levels = {name: _at("level", level, name) for name in panels}
     colors = {gain: gain_color(gain) for curves in panels.values() for gain in curves}
     columns = count("columns", columns, 0) or len(panels)
     rows = -(-len(panels) // columns)
     with figure_style():
         size = (min(7.2, .6 + 2.7 * columns), .5 + 1.9 * rows)
-        figure, axes = plt.subplots(rows, columns, figsize=size, sharey="row", layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(rows, columns, figsize=size, sharey="row", layout="constrained",
+                                    squeeze=False)
         axes = axes.ravel()
         for i, (ax, (name, curves)) in enumerate(zip(axes, panels.items())):
             first = min(start, *(runs.shape[1] // 2 for runs in curves.values()))
-            plot_learning(ax, curves, colors, {"knows when, not which" if i == 0 else "": levels[name]}, first)
+            label = "knows when, not which" if i == 0 else ""
+            plot_learning(ax, curves, colors, {label: levels[name]}, first)
             ax.set_title(name)
             if i % columns: ax.set_ylabel("")
             if i < len(panels) - columns: ax.set_xlabel("")
@@ -259,11 +284,12 @@ def plot_against_gain(
 ) -> None:
     "Mean and standard deviation over seeds; NaN is left out."
     gains, values = numbers("gains", gains, 1), numbers("values", values, 2, finite=False)
-    if values.shape[1] != len(gains): raise ValueError(f"values must have a column for each of {len(gains)} gains, got shape {list(values.shape)}")
+    _columns("values", values, len(gains), "gains")
     learned = None if learned is None else _yes_no("learned", learned, values.shape)
     _color("color", color)
     one_of("style", style, ("-", "--", "-.", ":", ""))
-    ax.errorbar(gains, np.nanmean(values, 0), np.nanstd(values, 0), color=color, ls=style, marker="" if learned is not None else "o", ms=3, capsize=1.5, lw=1, label=label)
+    ax.errorbar(gains, np.nanmean(values, 0), np.nanstd(values, 0), color=color, ls=style,
+                marker="" if learned is not None else "o", ms=3, capsize=1.5, lw=1, label=label)
     if learned is not None:
         x = np.broadcast_to(gains, values.shape)
         for which, face in (learned, color), (~learned, "none"):
@@ -280,18 +306,20 @@ def plot_treatments(
     start:int,           # first step shown
     title:str,
 ):                       # matplotlib figure
-    "Learning curves by treatment, a panel for each gain, and bars of the final loss; a row for each alpha."
+    "Learning curves by treatment, a panel for each gain, bars of the final loss; a row for each alpha."
     curves, ends = _numbers_in("curves", curves, 3, 2), _numbers_in("ends", ends, 2, 2)
     ends = {row: _at("ends", ends, row) for row in curves}
     n_gains = len(next(iter(curves.values())))
     for row, bars in ends.items():
-        if len(curves[row]) != n_gains: raise ValueError(f"curves[{row!r}] must have {n_gains} gains, as the first row has, got {len(curves[row])}")
+        if len(curves[row]) != n_gains:
+            raise ValueError(f"curves[{row!r}] must have {n_gains} gains as the first row, got {len(curves[row])}")
         for gain in curves[row]: real(f"a gain of curves[{row!r}]", gain)
         for name, values in bars.items():
             _color(f"colors[{name!r}]", _at("colors", colors, name))
-            if values.shape[1] != n_gains: raise ValueError(f"ends[{row!r}][{name!r}] must have a column for each of {n_gains} gains, got shape {list(values.shape)}")
+            _columns(f"ends[{row!r}][{name!r}]", values, n_gains, "gains")
     with figure_style():
-        figure, axes = plt.subplots(len(curves), n_gains + 1, figsize=(7.2, .6 + 1.7 * len(curves)), sharey=True, layout="constrained", squeeze=False, width_ratios=[1] * n_gains + [1.6])
+        figure, axes = plt.subplots(len(curves), n_gains + 1, figsize=(7.2, .6 + 1.7 * len(curves)), sharey=True,
+                                    layout="constrained", squeeze=False, width_ratios=[1] * n_gains + [1.6])
         for row, (alpha, panels) in zip(axes, curves.items()):
             for ax, (gain, treated) in zip(row, panels.items()):
                 plot_learning(ax, treated, colors, {"": level}, start)
@@ -311,7 +339,8 @@ def _bars(ax, gains, ends, colors):
     width = .8 / len(colors)
     for i, (name, values) in enumerate(ends.items()):
         at = np.arange(len(gains)) + (i - (len(colors) - 1) / 2) * width
-        ax.bar(at, values.mean(0), width, yerr=values.std(0), color=colors[name], error_kw={"lw": .6}, label=name)
+        ax.bar(at, values.mean(0), width, yerr=values.std(0), color=colors[name], error_kw={"lw": .6},
+               label=name)
     ax.set(xticks=range(len(gains)), xticklabels=[f"{g:g}" for g in gains], title="at the end")
 
 @checked
@@ -323,23 +352,27 @@ def plot_choices(
     title:str,
 ):                       # matplotlib figure
     "Final loss against gain, geometric mean and standard deviation over seeds, a panel for each choice."
-    panels, gains, levels = _numbers_in("panels", panels, 2, 2), numbers("gains", gains, 1), _levels("levels", levels)
+    panels, gains = _numbers_in("panels", panels, 2, 2), numbers("gains", gains, 1)
+    levels = _levels("levels", levels)
     for name, by_rule in panels.items():
         _at("levels", levels, name)
         for rule, values in by_rule.items():
             one_of(f"a rule of panels[{name!r}]", rule, RULE_COLORS)
             _at("effects", effects, (name, rule))
-            if values.shape[1] != len(gains): raise ValueError(f"panels[{name!r}][{rule!r}] must have a column for each of {len(gains)} gains, got shape {list(values.shape)}")
+            _columns(f"panels[{name!r}][{rule!r}]", values, len(gains), "gains")
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     with figure_style():
-        figure, axes = plt.subplots(rows, columns, figsize=(7.2, .5 + 1.75 * rows), layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(rows, columns, figsize=(7.2, .5 + 1.75 * rows), layout="constrained",
+                                    squeeze=False)
         for ax, (name, by_rule) in zip(axes.ravel(), panels.items()):
             for i, (rule, values) in enumerate(by_rule.items()):
-                mean, std, color = np.nanmean(np.log(values), 0), np.nanstd(np.log(values), 0), RULE_COLORS[rule]
+                mean, std = np.nanmean(np.log(values), 0), np.nanstd(np.log(values), 0)
                 middle, low, high = np.exp(mean), np.exp(mean - std), np.exp(mean + std)
-                ax.errorbar(gains, middle, [middle - low, high - middle], color=color, marker="o", ms=3, capsize=1.5, lw=1)
-                text = ax.annotate(effects[name, rule], (.03, .97 - .11 * i), xycoords="axes fraction", va="top", fontsize=6, color=color)
+                ax.errorbar(gains, middle, [middle - low, high - middle], color=RULE_COLORS[rule], marker="o",
+                            ms=3, capsize=1.5, lw=1)
+                text = ax.annotate(effects[name, rule], (.03, .97 - .11 * i), xycoords="axes fraction",
+                                   va="top", fontsize=6, color=RULE_COLORS[rule])
                 text.set_in_layout(False)
             ax.axhline(levels[name], color="0.5", lw=.8, ls=":")
             ax.set(title=name, ylim=(0, 1.7 * levels[name]), ylabel="loss", xlabel="gain")
@@ -363,18 +396,21 @@ def plot_conditions(
     rows, names = _numbers_in("rows", rows, 2, 2), _names("conditions", conditions)
     columns = list(next(iter(rows.values())))
     for quantity, panels in rows.items():
-        if list(panels) != columns: raise ValueError(f"rows[{quantity!r}] must have the columns {columns} of the first, got {list(panels)}")
+        if list(panels) != columns:
+            raise ValueError(f"rows[{quantity!r}] must have the columns {columns} of the first, got {list(panels)}")
         for column, values in panels.items():
-            if values.shape[1] != len(names): raise ValueError(f"rows[{quantity!r}][{column!r}] must have a column for each of {len(names)} conditions, got shape {list(values.shape)}")
+            _columns(f"rows[{quantity!r}][{column!r}]", values, len(names), "conditions")
     for quantity in log: one_of("a quantity of log", quantity, rows)
-    for column in learned: _at("learned names a column: rows", rows[next(iter(rows))], column)
-    for panel in levels: _at("levels names a panel: rows", {(quantity, column): 0 for quantity in rows for column in columns}, panel)
+    for column in learned: _at("learned names a column: rows", columns, column)
+    for panel in levels: _at("levels names a panel: rows", [(q, c) for q in rows for c in columns], panel)
     size = (min(7.2, 1. + 2. * len(columns)), .7 + 1.25 * len(rows))
     with figure_style():
-        figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey="row", layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey="row",
+                                    layout="constrained", squeeze=False)
         for (quantity, panels), line in zip(rows.items(), axes):
             for ax, (column, values) in zip(line, panels.items()):
-                plot_paired(ax, values, colors, learned.get(column), levels.get((quantity, column), {}), ax is line[0])
+                drawn = levels.get((quantity, column), {})
+                plot_paired(ax, values, colors, learned.get(column), drawn, ax is line[0])
             line[0].set_ylabel(quantity)
             if quantity in log: log_ticks(line[0])
         for ax, column in zip(axes[0], columns): ax.set_title(column)
@@ -392,7 +428,8 @@ def name_conditions(
     "The names of the conditions under the axis, slanted where they would not fit."
     names = _names("conditions", conditions)
     fits = max(map(len, names)) * len(names) < 28
-    ax.set_xticks(range(len(names)), names, rotation=0 if fits else 30, ha="center" if fits else "right", rotation_mode="anchor")
+    ax.set_xticks(range(len(names)), names, rotation=0 if fits else 30, ha="center" if fits else "right",
+                  rotation_mode="anchor")
     ax.set_xlim(-.5, len(names) - .5)
 
 @checked
@@ -406,14 +443,19 @@ def plot_paired(
 ) -> None:
     "One panel of `plot_conditions`."
     values, levels = numbers("values", values, 2, finite=False), _levels("levels", levels)
-    learned = np.ones(values.shape, bool) if learned is None else _yes_no("learned", learned, values.shape)
+    if learned is None: learned = np.ones(values.shape, bool)
+    learned = _yes_no("learned", learned, values.shape)
     colors = _colors("colors", colors, values.shape[1])
     ax.plot(range(values.shape[1]), values.T, color="0.8", lw=.5, zorder=1)
     for k, color in enumerate(colors):
         for which, face in (learned[:, k], color), (~learned[:, k], "white"):
-            ax.scatter(np.full(which.sum(), k), values[which, k], s=9, facecolor=face, edgecolor=color, lw=.6, zorder=2)
+            ax.scatter(np.full(which.sum(), k), values[which, k], s=9, facecolor=face, edgecolor=color, lw=.6,
+                       zorder=2)
         kept = values[learned[:, k], k]
-        if np.isfinite(kept).any(): ax.hlines(np.nanmean(kept), k - .28, k + .28, color="k", lw=1.4, zorder=3)
+        if np.isfinite(kept).any():
+            ax.hlines(np.nanmean(kept), k - .28, k + .28, color="k", lw=1.4, zorder=3)
     for name, level in levels.items():
         ax.axhline(level, color="0.5", lw=.8, ls=":", zorder=0)
-        if names: ax.annotate(name, (.02, level), xycoords=("axes fraction", "data"), va="bottom", fontsize=6, color="0.4")
+        if names:
+            ax.annotate(name, (.02, level), xycoords=("axes fraction", "data"), va="bottom", fontsize=6,
+                        color="0.4")

@@ -50,13 +50,15 @@ def check_parameters(
     cells:list,      # sources of the cells run so far
 ) -> None:
     "TypeError when papermill was given a parameter that figure notebooks do not have."
-    injected = [cell for i, cell in enumerate(cells) if text(f"cells[{i}]", cell).startswith("# Parameters\n")]
-    given = [ast.unparse(target) for cell in injected for node in _statements(cell) for target in getattr(node, "targets", ())]
+    for i, cell in enumerate(cells): text(f"cells[{i}]", cell)
+    lines = [line for cell in cells if cell.startswith("# Parameters\n") for line in _statements(cell)]
+    given = [ast.unparse(target) for line in lines for target in getattr(line, "targets", ())]
     known_options("a figure notebook", given, PARAMETERS)
 
 def _statements(cell):
     try: return ast.parse(cell).body
-    except (SyntaxError, ValueError) as e: raise ValueError(f"cells must be Python, got {shown(cell)}: {e}") from None
+    except (SyntaxError, ValueError) as e:
+        raise ValueError(f"cells must be Python, got {shown(cell)}: {e}") from None
 
 # %% ../nbs/lib/15_report.ipynb #d368c319
 class Figure:
@@ -67,7 +69,7 @@ class Figure:
         profile:str,         # quick, paper or full
         seed:int,            # first of the seeds
         device:str,          # auto, cpu or cuda
-        out,                 # folder for the files, ~ is the user's home; "": figures/<profile>/<paper>, with the first seed in it when that is not 0
+        out,                 # folder for the files, ~ is the user's home; "": figures/<profile>/<paper>, or <profile>-seed<seed>
         quick:dict,          # settings of the quick profile; `n_seeds` is one of them
         paper:dict={},       # what differs in the paper profile
         full:dict={},        # what differs from that where even the paper's sizes leave something out
@@ -79,7 +81,8 @@ class Figure:
         self.settings = quick | {"quick": {}, "paper": paper, "full": paper | full, "test": test}[self.profile]
         self.name, self.seed, self.device = name, count("seed", seed, 0), pick_device(device)
         self.paper, self.notebook, claims = _place(name)
-        if "n_seeds" not in self.settings: raise ValueError(f"quick must hold n_seeds, the number of seeds; it has {', '.join(map(str, quick)) or 'nothing'}")
+        if "n_seeds" not in self.settings:
+            raise ValueError(f"quick must hold n_seeds, the number of seeds, got {shown(quick)}")
         self.seeds = range(self.seed, self.seed + count("n_seeds", self.settings["n_seeds"]))
         self.claims = load_claims(claims)
         self.evidence, self.conditions, self.checks, self.sweeps, self.keys, self.training_s, self.begin = {}, [], [], [], set(), 0., time.time()
@@ -88,14 +91,17 @@ class Figure:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _folder(self, out):
-        if not isinstance(out, (str, os.PathLike)): raise TypeError(f"out must be a folder's path, got {shown(out)} (one that looks like a number: papermill -r out ...)")
+        if not isinstance(out, (str, os.PathLike)):
+            raise TypeError(f"out must be a folder's path, got {shown(out)} (a number as a name: papermill -r out ...)")
         if str(out): return user_path("out", out)
         if self.profile == "test": return Path(tempfile.mkdtemp(prefix="rnnbio-test-"))
-        return project_root() / "figures" / (self.profile + (f"-seed{self.seed}" if self.seed else "")) / self.paper
+        profile = self.profile + (f"-seed{self.seed}" if self.seed else "")
+        return project_root() / "figures" / profile / self.paper
 
     def __getattr__(self, name):
         settings = self.__dict__.get("settings", {})
-        if name not in settings: raise AttributeError(f"figure has no setting {name!r}: its profile gives {', '.join(map(str, settings))}")
+        if name not in settings:
+            raise AttributeError(f"figure has no setting {name!r}: its profile gives {', '.join(map(str, settings))}")
         return settings[name]
 
     def __repr__(self): return f"{self.name}, {self.profile} profile, seeds {self.seeds[0]} to {self.seeds[-1]}, {self.device}: {self.settings}"
@@ -138,7 +144,8 @@ class Figure:
     ) -> pd.DataFrame:
         "Numbers of ours beside those of the paper; they go to the figure's JSON and to the report. No verdict hangs on them."
         for name in ("quantity", "ours", "paper", "source"): one_of("column of compare", name, table.columns)
-        self.checks += plain("table", _plain(table[["quantity", "ours", "paper", "source"]].to_dict("records")))
+        rows = table[["quantity", "ours", "paper", "source"]].to_dict("records")
+        self.checks += plain("table", _plain(rows))
         return table
 
     @checked
@@ -150,7 +157,8 @@ class Figure:
         "Evidence on one claim; the verdict waits for `report`, since tests are corrected together."
         one_of("claim", id, self.claims)
         values = numbers("values", values, finite=False)
-        if values.ndim not in (1, 2): raise ValueError(f"values must be [seed] or [seed, condition], got shape {list(values.shape)}")
+        if values.ndim not in (1, 2):
+            raise ValueError(f"values must be [seed] or [seed, condition], got shape {list(values.shape)}")
         self.evidence.setdefault(beside, {})[id] = values
 
     def report(self) -> pd.DataFrame:
@@ -167,25 +175,31 @@ def _place(name):
     "Paper, notebook and the file of claims that a figure's name leads to."
     root, parts = project_root() / "nbs", name.split("/")
     papers = sorted(path.parent.name for path in root.glob("*/claims.toml"))
-    if not papers: raise FileNotFoundError(f"{root} holds no paper with claims.toml: a figure is made inside the project")
-    if len(parts) != 2 or not parts[1]: raise ValueError(f"name must be paper/notebook, like zhang2024/fig1_initial_gain, got {shown(name)}")
+    if not papers:
+        raise FileNotFoundError(f"{root} holds no paper with claims.toml: a figure is made inside the project")
+    if len(parts) != 2 or not parts[1]:
+        raise ValueError(f"name must be paper/notebook, like zhang2024/fig1_initial_gain, got {shown(name)}")
     user_path("name", name)
     return one_of("the paper in name", parts[0], papers), parts[1], root / parts[0] / "claims.toml"
 
 def _refuse_lost_labels(table):
-    "A label that pandas takes for a missing value when it reads the table is lost to every group by it."
+    "A label that pandas reads as missing is lost from every group."
     for name, column in table.items():
         if pd.api.types.is_numeric_dtype(column): continue
         labels = pd.Series(column.dropna().astype(str).unique(), dtype=object)
         if labels.empty: continue
         read = pd.read_csv(io.StringIO(labels.to_csv(index=False, header=["label"])))
         lost = labels[read.label.isna()]
-        if len(lost): raise ValueError(f"table: the label {lost.iloc[0]!r} in column {name!r} reads as missing in pandas; use another word")
+        if len(lost):
+            raise ValueError(f"table: the label {lost.iloc[0]!r} in column {name!r} is missing to pandas: use another word")
 
 def _refuse_other_data(runs, variables, axes):
     "Is this what a sweep gives?"
-    missing = [name for name in variables if name not in runs] + [axis for axis in axes if axis not in runs.dims]
-    if missing: raise ValueError(f"runs must be a sweep's data set with {', '.join(variables)} over {', '.join(axes)}: it lacks {', '.join(missing)}")
+    missing = [name for name in variables if name not in runs]
+    missing += [axis for axis in axes if axis not in runs.dims]
+    if missing:
+        wanted = f"{', '.join(variables)} over {', '.join(axes)}"
+        raise ValueError(f"runs must be a sweep's data set with {wanted}: it lacks {', '.join(missing)}")
 
 # %% ../nbs/lib/15_report.ipynb #ba55115b
 @checked
@@ -224,7 +238,8 @@ def device_name(
     device:str="auto",    # auto, cpu or cuda
 ) -> str:
     "What it ran on, in words."
-    return torch.cuda.get_device_name() if pick_device(device) == "cuda" else f"cpu, {platform.machine()}, {torch.get_num_threads()} threads"
+    if pick_device(device) == "cuda": return torch.cuda.get_device_name()
+    return f"cpu, {platform.machine()}, {torch.get_num_threads()} threads"
 
 # %% ../nbs/lib/15_report.ipynb #1b1eae2f
 @checked
@@ -237,7 +252,8 @@ def learning_table(
     _refuse_other_data(runs, ("loss", "accuracy"), ("step",))
     every, window, n = count("every", every), count("window", window), runs.sizes["step"]
     steps = sorted({*range(every - 1, n, every), n - 1})
-    smooth = runs[["loss", "accuracy"]].transpose(..., "step").map(lambda v: v.copy(data=moving_average(v, window)) if "step" in v.dims else v)
+    smoothed = lambda v: v.copy(data=moving_average(v, window)) if "step" in v.dims else v
+    smooth = runs[["loss", "accuracy"]].transpose(..., "step").map(smoothed)
     return smooth.isel(step=steps).to_dataframe().reset_index()
 
 # %% ../nbs/lib/15_report.ipynb #9cadcdba
@@ -272,7 +288,8 @@ def _number(v) -> str:
     low, high = (float(x) for x in v["interval"])
     return f"{float(v['mean']):.3g} [{low:.3g}, {high:.3g}]"
 
-def _facts(files) -> list[dict]: return [parse_json(str(file), file.read_text(encoding="utf-8")) for file in sorted(files)]
+def _facts(files) -> list[dict]:
+    return [parse_json(str(file), file.read_text(encoding="utf-8")) for file in sorted(files)]
 
 def _words(v, others) -> str:
     "The verdict, and what other seeds say: others holds verdicts by claim, choice and first seed."

@@ -1,4 +1,4 @@
-"""Plots and figures refuse what they cannot draw or keep, in words that name the argument, before anything is drawn or written."""
+"""Plots and figures refuse what they cannot draw or keep, in words that name the argument."""
 import inspect
 import math
 
@@ -15,12 +15,13 @@ from rnnbio.machine import project_root
 
 CURVES = {.1: np.ones((2, 30)), 1.: np.ones((2, 30))}
 RUNS = xr.Dataset(
-    dict(loss=(("seed", "step"), np.ones((2, 30))), accuracy=(("seed", "step"), np.ones((2, 30))), diverged=("seed", [-1, -1]), key=("seed", ["a", "b"]), seconds=("seed", [1., 1.])),
+    dict(loss=(("seed", "step"), np.ones((2, 30))), accuracy=(("seed", "step"), np.ones((2, 30))),
+         diverged=("seed", [-1, -1]), key=("seed", ["a", "b"]), seconds=("seed", [1., 1.])),
     dict(seed=[0, 1], step=np.arange(30)))
 
 
 BADLY_SHAPED = [      # what single wrong values do not show: parts that do not fit each other
-    (plots.plot_trial, dict(targets=np.ones((4, 1))), "targets must have the 5 time steps of inputs"),
+    (plots.plot_trial, dict(targets=np.ones((4, 1))), "targets must have the 5 steps of inputs"),
     (plots.plot_trial, dict(step_ms=0.), "step_ms must be above 0"),
     (plots.plot_activity, dict(hidden=np.array([[0., math.nan]])), "hidden must be finite"),
     (plots.moving_average, dict(window=0), "window must be a whole number of at least 1, got 0"),
@@ -39,7 +40,7 @@ BADLY_SHAPED = [      # what single wrong values do not show: parts that do not 
     (plots.plot_conditions, dict(conditions=["x"]), "rows['loss']['a'] must have a column for each of 1 conditions"),
     (plots.plot_conditions, dict(colors=["red"]), "colors must be a list of 2 colours"),
     (plots.plot_conditions, dict(levels={("los", "a"): {}}), "levels names a panel"),
-    (plots.plot_paired, dict(learned=np.ones((2, 3), bool)), "learned must be True and False in the shape of the values, [2, 2]"),
+    (plots.plot_paired, dict(learned=np.ones((2, 3), bool)), "learned must be True and False in the values' shape [2, 2]"),
     (report.learning_table, dict(every=0), "every must be a whole number of at least 1, got 0"),
     (report.learning_table, dict(runs=xr.Dataset(dict(loss=("step", [1.])))), "it lacks accuracy"),
     (report.check_parameters, dict(cells=["# Parameters\nx ="]), "cells must be Python"),
@@ -55,17 +56,31 @@ RIGHT = {
     plots.log_ticks: lambda: dict(ax=axis()),
     plots.shade: lambda: dict(color="red", light=.5),
     plots.gain_color: lambda: dict(gain=1., most=2.),
-    plots.plot_trial: lambda: dict(inputs=np.ones((5, 2)), targets=np.ones((5, 1)), mask=np.ones(5), outputs=np.ones((5, 1)), input_names=("a", "b"), output_names=("c",), step_ms=20., title="t"),
+    plots.plot_trial: lambda: dict(
+        inputs=np.ones((5, 2)), targets=np.ones((5, 1)), mask=np.ones(5), outputs=np.ones((5, 1)),
+        input_names=("a", "b"), output_names=("c",), step_ms=20., title="t"),
     plots.plot_activity: lambda: dict(hidden=np.ones((5, 3)), step_ms=20., title="t"),
     plots.moving_average: lambda: dict(curves=np.ones((2, 9)), window=3),
-    plots.plot_learning: lambda: dict(ax=axis(), curves=CURVES, colors={.1: "red", 1.: "blue"}, levels={"silent": .1}, start=3, window=5),
+    plots.plot_learning: lambda: dict(
+        ax=axis(), curves=CURVES, colors={.1: "red", 1.: "blue"}, levels={"silent": .1}, start=3, window=5),
     plots.plot_gains: lambda: dict(panels={"a": CURVES, "b": CURVES}, level=.1, title="t", columns=1, start=3),
-    plots.plot_against_gain: lambda: dict(ax=axis(), gains=[1, 2], values=np.ones((3, 2)), color="red", label="l", style="--", learned=np.ones((3, 2), bool)),
-    plots.plot_treatments: lambda: dict(curves={.8: {g: {"a": np.ones((2, 30))} for g in (.1, 1.)}}, ends={.8: {"a": np.ones((2, 2))}}, colors={"a": "red"}, level=.1, start=3, title="t"),
-    plots.plot_choices: lambda: dict(panels={"a": {"bptt": np.ones((2, 2))}}, gains=[.1, 1.], effects={("a", "bptt"): "x"}, levels={"a": .1}, title="t"),
-    plots.plot_conditions: lambda: dict(rows={"loss": {"a": np.ones((2, 2))}}, conditions=["x", "y"], colors=["red", "blue"], learned={"a": np.ones((2, 2), bool)}, levels={("loss", "a"): {"silent": 1.}}, xlabel="x", title="t", log=("loss",)),
+    plots.plot_against_gain: lambda: dict(
+        ax=axis(), gains=[1, 2], values=np.ones((3, 2)), color="red", label="l", style="--",
+        learned=np.ones((3, 2), bool)),
+    plots.plot_treatments: lambda: dict(
+        curves={.8: {g: {"a": np.ones((2, 30))} for g in (.1, 1.)}}, ends={.8: {"a": np.ones((2, 2))}},
+        colors={"a": "red"}, level=.1, start=3, title="t"),
+    plots.plot_choices: lambda: dict(
+        panels={"a": {"bptt": np.ones((2, 2))}}, gains=[.1, 1.], effects={("a", "bptt"): "x"}, levels={"a": .1},
+        title="t"),
+    plots.plot_conditions: lambda: dict(
+        rows={"loss": {"a": np.ones((2, 2))}}, conditions=["x", "y"], colors=["red", "blue"],
+        learned={"a": np.ones((2, 2), bool)}, levels={("loss", "a"): {"silent": 1.}}, xlabel="x", title="t",
+        log=("loss",)),
     plots.name_conditions: lambda: dict(ax=axis(), conditions=["x", "y"]),
-    plots.plot_paired: lambda: dict(ax=axis(), values=np.ones((2, 2)), colors=["red", "blue"], learned=np.ones((2, 2), bool), levels={"silent": 1.}, names=True),
+    plots.plot_paired: lambda: dict(
+        ax=axis(), values=np.ones((2, 2)), colors=["red", "blue"], learned=np.ones((2, 2), bool),
+        levels={"silent": 1.}, names=True),
     report.pick_device: lambda: dict(device="cpu"),
     report.device_name: lambda: dict(device="cpu"),
     report.check_parameters: lambda: dict(cells=["x = 1"]),
@@ -74,8 +89,11 @@ RIGHT = {
     report.learning_table: lambda: dict(runs=RUNS, every=5, window=3),
 }
 WRONG = [
-    None, "", "x", "null", b"x", True, 0, -1, 1.5, 2**70, math.nan, math.inf, 1j, object(), print, int, [], [None], ["x"], [[1, 2], [3]], (), {}, {"x": None}, {"x": {"x": None}}, {1: [math.nan]}, {1},
-    np.zeros(0), np.array("x"), np.array(1.), np.array([1, "x"], object), np.zeros((2, 3, 4, 5)), np.array([[math.nan]]), np.float64("nan"), torch.zeros(()), torch.ones(3, requires_grad=True), pd.DataFrame(), pd.Series([1, 2]), xr.Dataset(), xr.DataArray(1.),
+    None, "", "x", "null", b"x", True, 0, -1, 1.5, 2**70, math.nan, math.inf, 1j, object(), print, int,
+    [], [None], ["x"], [[1, 2], [3]], (), {}, {"x": None}, {"x": {"x": None}}, {1: [math.nan]}, {1},
+    np.zeros(0), np.array("x"), np.array(1.), np.array([1, "x"], object), np.zeros((2, 3, 4, 5)),
+    np.array([[math.nan]]), np.float64("nan"), torch.zeros(()), torch.ones(3, requires_grad=True),
+    pd.DataFrame(), pd.Series([1, 2]), xr.Dataset(), xr.DataArray(1.),
 ]
 
 
@@ -88,7 +106,8 @@ def canvas():
 
 def test_every_public_function_is_here():
     public = [getattr(module, name) for module in (plots, report) for name in module.__all__]
-    assert {f.__name__ for f in public if inspect.isfunction(f)} - {"figure_style", "write_report"} == {f.__name__ for f in RIGHT}
+    functions = {f.__name__ for f in public if inspect.isfunction(f)}
+    assert functions - {"figure_style", "write_report"} == {f.__name__ for f in RIGHT}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -115,7 +134,8 @@ def test_what_does_not_fit_is_named(function, wrong, says):
 
 
 def a_figure(folder, **other):
-    return report.Figure(**dict(name="zhang2024/fig1_initial_gain", profile="quick", seed=0, device="cpu", out=folder, quick=dict(n_seeds=2)) | other)
+    right = dict(name="zhang2024/fig1_initial_gain", profile="quick", seed=0, device="cpu", out=folder)
+    return report.Figure(**right | dict(quick=dict(n_seeds=2)) | other)
 
 
 @pytest.mark.parametrize("wrong, says", [
@@ -179,7 +199,8 @@ def test_a_label_that_reads_as_missing_is_refused(tmp_path, label):
     (lambda f: f.tally(RUNS, .1, share="all"), "share must be a finite number"),
     (lambda f: f.tally(RUNS, .1, rule=object()), "labels.rule must be plain data"),
     (lambda f: f.compare(None), "table must be DataFrame"),
-    (lambda f: f.compare(pd.DataFrame(dict(quantity=["q"], ours=[object()], paper=[1], source=["s"]))), "table[0].ours must be plain data"),
+    (lambda f: f.compare(pd.DataFrame(dict(quantity=["q"], ours=[print], paper=[1], source=["s"]))),
+     "table[0].ours must be plain data"),
     (lambda f: f.judge(1, [1.]), "id must be text"),
     (lambda f: f.judge("99", [1.]), "claim must be one of"),
     (lambda f: f.judge("1", None), "values must hold numbers"),

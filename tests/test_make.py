@@ -1,4 +1,4 @@
-"""make: what it refuses, which Python it runs, what it keeps. Dry runs, and a project of one figure whose Python is a script."""
+"""make: what it refuses, which Python it runs, what it keeps; in dry runs, or where Python is a script."""
 import json
 import os
 import shutil
@@ -59,20 +59,23 @@ def test_everything_runs_in_the_chosen_python(tmp_path):
         (["VENV=", "PYTHON=/a place/python"], os.environ["PATH"], "/a place/python"),
         (["VENV="], str(tmp_path), "python3"),
     ]:
-        said = make("-n", *words, "report", "test", "export", "lab", FIGURE, PATH=path).stdout
-        for module in ("-m rnnbio.report", "-m pytest", "-c 'from nbdev.test", "-c 'from nbdev.clean", "-m jupyterlab", "-m papermill", "-m pip"):
+        said = make("-n", "-W", "pyproject.toml", *words, "report", "test", "export", "lab", FIGURE, PATH=path).stdout
+        for module in ("-m rnnbio.report", "-m pytest", "-c 'from nbdev.test", "-c 'from nbdev.clean",
+                       "-m jupyterlab", "-m papermill", "-m pip"):
             assert f'"{python}" {module}' in said, f"{python}: {module}"
 
 
 def test_the_kernel_is_the_python_that_runs_papermill(tmp_path):
     manager = pytest.importorskip("jupyter_client.manager")
     (tmp_path / "other/kernels/python3").mkdir(parents=True)
-    (tmp_path / "other/kernels/python3/kernel.json").write_text(json.dumps(dict(argv=["/another/python"], display_name="3", language="python")))
+    other = json.dumps(dict(argv=["/another/python"], display_name="3", language="python"))
+    (tmp_path / "other/kernels/python3/kernel.json").write_text(other)
     at = small(tmp_path)
     assert make("path", "kernel", at=at, JUPYTER_PATH=str(tmp_path / "other")).returncode == 0
-    code = f"from {manager.__name__} import KernelManager; print(KernelManager(kernel_name='python3').format_kernel_cmd()[0])"
+    code = f"from {manager.__name__} import KernelManager as K; print(K(kernel_name='python3').format_kernel_cmd()[0])"
     env = environment(JUPYTER_PATH=(at / "path").read_text().strip())
-    assert subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.strip() == sys.executable
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == sys.executable
 
 
 def small(tmp_path, python="#!/bin/sh\n"):
@@ -80,16 +83,20 @@ def small(tmp_path, python="#!/bin/sh\n"):
     at = tmp_path / "project"
     for folder in ("nbs/p", "rnnbio", ".make"):
         (at / folder).mkdir(parents=True)
-    for name in ("nbs/index.ipynb", "nbs/p/fig1.ipynb", "rnnbio/a.py", "pyproject.toml", "constraints.txt", "README.md", "CITATION.cff", ".make/.ready", "python"):
+    for name in ("nbs/index.ipynb", "nbs/p/fig1.ipynb", "rnnbio/a.py", "pyproject.toml", "constraints.txt",
+                 "README.md", "CITATION.cff", ".make/.ready", "python"):
         (at / name).write_text("")
     (at / "settings.ini").write_text("user = me\nrepo = rnnbio\nbranch = main\n")
     (at / "python").write_text(python)
     (at / "python").chmod(0o755)
-    (at / "Makefile").write_text((ROOT / "Makefile").read_text() + "\npath:\n\t@echo $$JUPYTER_PATH > path\nkernel: $(KERNEL)\n")
+    more = "\npath:\n\t@echo $$JUPYTER_PATH > path\nkernel: $(KERNEL)\n"
+    (at / "Makefile").write_text((ROOT / "Makefile").read_text() + more)
     return at
 
 
-WRITES = '#!/bin/sh\ncase "$*" in *papermill*) touch "$STARTED"; until [ -e "$GO" ]; do sleep .02; done; echo made > "$4";; esac\n'
+WRITES = """#!/bin/sh
+case "$*" in *papermill*) touch "$STARTED"; until [ -e "$GO" ]; do sleep .02; done; echo made > "$4";; esac
+"""
 
 
 def wait_for(path):
@@ -106,7 +113,9 @@ def test_a_second_make_that_is_stopped_leaves_what_the_first_made(tmp_path):
     started = {}
     for name in ("first", "second"):
         env = environment(STARTED=str(tmp_path / f"{name} started"), GO=str(tmp_path / f"{name} may go"))
-        started[name] = subprocess.Popen([MAKE, "VENV=", f"PYTHON={at}/python", "p/fig1"], cwd=at, env=env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [MAKE, "VENV=", f"PYTHON={at}/python", "p/fig1"]
+        quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        started[name] = subprocess.Popen(command, cwd=at, env=env, start_new_session=True, **quiet)
         wait_for(tmp_path / f"{name} started")
     (tmp_path / "first may go").touch()
     assert started["first"].wait(20) == 0 and figure.read_text() == "made\n"
@@ -123,7 +132,8 @@ def test_a_failure_names_a_notebook_only_if_it_is_there(tmp_path, python, names_
     told = make("VENV=", f"PYTHON={at}/python", "p/fig1", at=at)
     left = list((at / ".make/runs/p").glob("*"))
     assert told.returncode and len(left) == names_it
-    assert ("the notebook up to the error" in told.stdout) == names_it and all(f".make/runs/p/{path.name}" in told.stdout for path in left)
+    assert ("the notebook up to the error" in told.stdout) == names_it
+    assert all(f".make/runs/p/{path.name}" in told.stdout for path in left)
     assert not (at / "figures/quick/p/fig1.ipynb").exists()
 
 
@@ -131,7 +141,8 @@ def test_checkpoints_of_jupyter_do_not_count(tmp_path):
     at = small(tmp_path)
     assert make(".make/source.sum", at=at).returncode == 0
     before = (at / ".make/source.sum").read_text()
-    for name in ("nbs/p/.ipynb_checkpoints/fig1-checkpoint.ipynb", "nbs/.ipynb_checkpoints/fig2.ipynb", "rnnbio/.ipynb_checkpoints/a-checkpoint.py"):
+    for name in ("nbs/p/.ipynb_checkpoints/fig1-checkpoint.ipynb", "nbs/.ipynb_checkpoints/fig2.ipynb",
+                 "rnnbio/.ipynb_checkpoints/a-checkpoint.py"):
         (at / name).parent.mkdir(exist_ok=True)
         (at / name).write_text("x = 1\n")
     assert make(".make/source.sum", at=at).returncode == 0 and (at / ".make/source.sum").read_text() == before
@@ -144,8 +155,10 @@ def test_the_address_with_a_paste_that_wants_an_operand(tmp_path):
     "As BSD's and macOS's do."
     at, tools = small(tmp_path), tmp_path / "bin"
     tools.mkdir()
-    (tools / "paste").write_text(f'#!/bin/sh\nfor a in "$@"; do case $a in -) exec {shutil.which("paste")} "$@";; esac; done\necho usage >&2\nexit 1\n')
+    paste = f'for a in "$@"; do case $a in -) exec {shutil.which("paste")} "$@";; esac; done'
+    (tools / "paste").write_text(f"#!/bin/sh\n{paste}\necho usage >&2\nexit 1\n")
     (tools / "paste").chmod(0o755)
     (at / "README.md").write_text("https://github.com/someone/rnnbio/blob/main/x\n")
     told = make("address", at=at, PATH=f"{tools}:{os.environ['PATH']}")
-    assert "address: me/rnnbio, branch main" in told.stdout and (at / "README.md").read_text() == "https://github.com/me/rnnbio/blob/main/x\n"
+    assert "address: me/rnnbio, branch main" in told.stdout
+    assert (at / "README.md").read_text() == "https://github.com/me/rnnbio/blob/main/x\n"

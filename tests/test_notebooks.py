@@ -20,7 +20,8 @@ def kernel_of_this_python(tmp_path, monkeypatch):
     "Quick, and in no other Python whose kernel may lie on the path."
     kernel = tmp_path / "jupyter/kernels/python3/kernel.json"
     kernel.parent.mkdir(parents=True)
-    kernel.write_text(json.dumps(dict(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], display_name="Python 3", language="python")))
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(json.dumps(dict(argv=command, display_name="Python 3", language="python")))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IN_TEST", "1")      # the test profile: seconds
     monkeypatch.chdir(ROOT)
@@ -29,7 +30,8 @@ def kernel_of_this_python(tmp_path, monkeypatch):
 @pytest.fixture
 def pictures():
     "Run a cell in a fresh kernel; how many pictures it shows."
-    client = NotebookClient(nbformat.v4.new_notebook(), kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}, timeout=120)
+    at = {"metadata": {"path": str(ROOT)}}
+    client = NotebookClient(nbformat.v4.new_notebook(), kernel_name="python3", resources=at, timeout=120)
 
     def run(cell):
         client.nb.cells.append(cell)
@@ -81,5 +83,7 @@ def test_bad_parameters_stop_a_figure(tmp_path, pictures):
 
 def test_a_misspelt_parameter_stops_papermill(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="did you mean 'profile'"):
-        papermill.execute_notebook("nbs/zhang2024/fig1_initial_gain.ipynb", tmp_path / "run.ipynb", dict(profil="paper", out=str(tmp_path)), kernel_name="python3", progress_bar=False)
+        papermill.execute_notebook(
+            "nbs/zhang2024/fig1_initial_gain.ipynb", tmp_path / "run.ipynb", dict(profil="paper", out=str(tmp_path)),
+            kernel_name="python3", progress_bar=False)
     assert not list(tmp_path.glob("fig1*"))
