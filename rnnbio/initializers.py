@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import checked, count, one_of, real, tensor
+from .checks import checked, count, one_of, real, shown, tensor
 from .seeds import distinct_seeds, generator
 
 # %% ../nbs/lib/11_initializers.ipynb #1ba575d8
@@ -25,9 +25,9 @@ def draw(
     stream:str,           # what the matrix is for: "recurrent", "input", "output", ...
 ) -> Tensor:              # [run, *shape], float64
     "The underlying random numbers of each seed."
+    shape = tuple(count("shape", size) for size in shape)
     kinds = {"normal": lambda g: g.standard_normal(shape), "uniform": lambda g: g.uniform(-1, 1, shape)}
     numbers = kinds[one_of("kind", kind, kinds)]
-    for size in shape: count("shape", size)
     if not np.iterable(seeds) or isinstance(seeds, (str, bytes)): raise TypeError(f"seeds must be several, one for each run, got {shown(seeds)}")
     seeds = [count("seeds", seed, 0) for seed in seeds]
     if not seeds: raise ValueError("seeds must be several, one for each run, got none")

@@ -9,6 +9,7 @@ __all__ = ['TwoLayer', 'check_layers', 'with_spectrum', 'aligned_layer', 'small_
 
 # %% ../nbs/lib/38_kernel_theory.ipynb #988e31be
 from typing import NamedTuple
+import numpy as np
 import torch
 from torch import Tensor
 from .checks import checked, count, numbers, one_of, real, shown, tensor
@@ -31,7 +32,7 @@ def check_layers(what:str, net:TwoLayer, outputs:int|None=None) -> None:
 def _check_beta(net, beta) -> None:
     try: fits = torch.broadcast_shapes(tensor("beta", beta, finite=True, dtypes=(net.W_1.dtype,)).shape[:-1], net.W_1.shape[:-2])
     except RuntimeError: fits = None
-    if fits is None or beta.shape[-1:] != net.W_1.shape[-1:]: raise ValueError(f"beta must be [..., {net.W_1.shape[-1]}] beside networks {list(net.W_1.shape[:-2])}, got shape {list(beta.shape)}")
+    if fits != net.W_1.shape[:-2] or beta.shape[-1:] != net.W_1.shape[-1:]: raise ValueError(f"beta must be [..., {net.W_1.shape[-1]}] beside networks {list(net.W_1.shape[:-2])}, got shape {list(beta.shape)}")
 
 @checked
 def with_spectrum(
@@ -43,7 +44,8 @@ def with_spectrum(
     if tensor("W", W, finite=True).ndim < 2: raise ValueError(f"W must be [..., n, d], got shape {list(W.shape)}")
     if values is not None and not numbers("values", values).ndim: raise ValueError(f"values must be singular values [..., k], got {shown(values)}")
     U, S, V = torch.linalg.svd(W, full_matrices=False)
-    s = S if values is None else torch.as_tensor(values, dtype=W.dtype, device=W.device).expand(*S.shape[:-1], -1)
+    try: s = S if values is None else torch.as_tensor(values, dtype=W.dtype, device=W.device).expand(*S.shape[:-1], -1)
+    except RuntimeError: raise ValueError(f"values must be singular values [..., k] of matrices {list(W.shape)}, got shape {list(np.shape(values))}") from None
     k = s.shape[-1] if rank is None else count("rank", rank)
     if not k <= s.shape[-1] <= S.shape[-1]: raise ValueError(f"a {W.shape[-2]} by {W.shape[-1]} matrix has {S.shape[-1]} singular values, got {s.shape[-1]} and rank {k}")
     s = s[..., :k] * (S.norm(dim=-1) / s[..., :k].norm(dim=-1))[..., None]

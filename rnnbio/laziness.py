@@ -195,6 +195,7 @@ def kernel_task_alignment(
 ) -> Tensor:            # [run]
     "How well the kernel fits the task; ValueError when K is not of these trials at one step."
     tensor("K", K, ("run", "q", "q")); tensor("targets", targets, ("trial",), ("trial", "n_out"), dtypes=(torch.int64, torch.float32, torch.float64))
+    if targets.ndim == 1 and targets.is_floating_point(): raise ValueError(f"targets must be labels [trial] or numbers [trial, n_out], got {targets.dtype} of shape {list(targets.shape)}")
     n_out, rest = divmod(K.shape[-1], len(targets))
     if rest or targets.ndim == 2 and targets.shape[1] != n_out: raise ValueError(f"targets must be of each trial at one step: K has {K.shape[-1]} rows, targets have shape {list(targets.shape)}")
     y = (targets if targets.ndim == 2 else torch.nn.functional.one_hot(targets, n_out)).to(K.dtype)

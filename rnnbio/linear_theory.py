@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from .checks import checked, count, numbers, real, tensor
+from .checks import checked, count, numbers, real, shown, tensor
 from .models import Params
 
 # %% ../nbs/lib/36_linear_theory.ipynb #65d9aa67
@@ -153,7 +153,7 @@ def exact_flow(
         return ((target - z)[..., None] * a[..., :, None] * b[..., None, :]).ravel()
 
     found = solve_ivp(velocity, (0, tau[-1]), np.zeros(shape).ravel(), "DOP853", tau, rtol=1e-10, atol=1e-12)
-    if not found.success: raise RuntimeError(f"gradient flow could not be integrated: {found.message}")
+    if not found.success: raise RuntimeError(f"gradient flow to target {shown(target[:, 0].tolist())} could not be integrated: {found.message}")
     C = found.y.T.reshape(len(tau), *shape)
     z = torch.from_numpy(np.stack([state(c)[2][:, 0] for c in C], 1))
     return Flow(tau, z, (torch.from_numpy(target.copy()) - z)**2 / 2, U, torch.from_numpy(C).movedim(0, 1), V)

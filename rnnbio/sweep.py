@@ -56,6 +56,7 @@ def choose_lr(
     return best, "lowest of the grid" if best == min(score) else "highest of the grid" if best == max(score) else ""
 
 # %% ../nbs/lib/53_sweep.ipynb #a5a90ac4
+@checked
 @dataclass(frozen=True)
 class along:
     "A setting that follows an axis of the sweep."

@@ -75,7 +75,8 @@ def _as_tensor(name, value) -> Tensor:
     except (TypeError, ValueError): array = np.array(None)
     if array.dtype == float and not isinstance(value, np.ndarray): array = array.astype(np.float32)
     if array.dtype.kind not in "biuf" or array.dtype == np.longdouble: raise ValueError(f"{name} must be a tensor or an array of numbers, got {shown(value)}")
-    return torch.from_numpy(np.ascontiguousarray(array))
+    try: return torch.from_numpy(np.ascontiguousarray(array))
+    except TypeError: raise ValueError(f"{name} must be numbers of a kind that torch has, got {array.dtype}") from None
 
 # %% ../nbs/lib/10_trials.ipynb #00efdac5
 def _like(trials:Trials, outputs:Tensor) -> None:
