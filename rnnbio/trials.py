@@ -70,7 +70,9 @@ class Trials:
 
 def _as_tensor(name, value) -> Tensor:
     "A tensor as it is, an array with its dtype, a list of numbers in single precision; whatever torch's defaults are."
-    if isinstance(value, Tensor): return value
+    if isinstance(value, Tensor):
+        if value.is_complex(): raise ValueError(f"{name} must be real numbers, got {value.dtype}")
+        return value
     try: array = np.asarray(value)
     except (TypeError, ValueError): array = np.array(None)
     if array.dtype == float and not isinstance(value, np.ndarray): array = array.astype(np.float32)
