@@ -45,7 +45,7 @@ def run_bytes(run:Run, task) -> int:
     numbers = 12 * (n + task.n_out) * z + T * B * (task.n_in + task.n_out + 3)       # weights, gradients, the optimizer's memory and copies in between; trials
     if run.backend == "cuda" or run.rule["forward"]: numbers += 6 * T * B * z       # activity, slopes and credit of every step; compiled, only each thread keeps them
     if run.rule["forward"]: numbers += 4 * B * n * n * z                            # influence
-    block = task.block_bytes(B)                     # trials drawn ahead, kept for each seed
+    block = task.block_bytes(B)                                                     # trials drawn ahead, kept for each seed
     return {"float32": 4, "float64": 8}[run.dtype] * numbers + 32 * run.steps + block       # curves, single and double
 
 def scratch_bytes(run:Run, task) -> int:
@@ -159,6 +159,7 @@ def _compute_here(todo, states, store, bar, failed, stop) -> None:
         if stop(): raise KeyboardInterrupt
         _compute_together(piece, states, store, bar, failed, stop)
         for key in piece: states.pop(key, None)                        # memory for the next
+        task_of(next(iter(piece.values()))).forget()
 
 def _compute_together(runs:dict[str, Run], states, store, bar, failed, stop) -> None:
     try: _train_together(runs, states, store, bar, stop)
