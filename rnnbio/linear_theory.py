@@ -21,10 +21,14 @@ def _linear(params:Params):
     if params.b is not None or params.b_out is not None: raise ValueError("the linear theory is for networks without biases: LeakyRNN(..., bias=False)")
     return tuple(t.detach().double() for t in (params.W_h, params.W_x[..., 0], params.w[..., 0, :]))
 
+def _one_by_one(function, matrices) -> list:
+    "Of one matrix after the other: several large ones at once come out wrong after torch.set_num_threads (torch 2.13 with MKL)."
+    return [torch.stack(found) for found in zip(*(function(one) for one in matrices))]
+
 class _Inverse:
     "B = (I - W)^-1 as something that multiplies vectors [run, unit]."
     def __init__(self, W):
-        self.lu = torch.linalg.lu_factor(torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)
+        self.lu = _one_by_one(torch.linalg.lu_factor, torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)
 
     def __call__(self, v): return torch.linalg.lu_solve(*self.lu, v[..., None])[..., 0]
     def transposed(self, v): return torch.linalg.lu_solve(*self.lu, v[..., None], adjoint=True)[..., 0]
@@ -161,7 +165,7 @@ def exact_flow(
 def _reduce(W, m, w, levels):
     "U, V and, as arrays, H, U^T B^T w, V^T B m, z_0 (Eq. 10)."
     B = _Inverse(W)
-    if (torch.linalg.slogdet(torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)[0] <= 0).any(): raise ValueError("W_h has a real eigenvalue of 1 or more (det(I - W_h) is not positive): no stable fixed point to learn from; is the gain below 1?")
+    if (_one_by_one(torch.linalg.slogdet, torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)[0] <= 0).any(): raise ValueError("W_h has a real eigenvalue of 1 or more (det(I - W_h) is not positive): no stable fixed point to learn from; is the gain below 1?")
     p, q = B.transposed(w), B(m)
     U, V, BU, u, v = [], [], [], p, q
     for _ in range(levels):

@@ -6,6 +6,7 @@
 __all__ = ['ON', 'OFF', 'switch', 'asked_number', 'user_path', 'project_root', 'whole', 'to_disk', 'quiet', 'Asked', 'stoppable']
 
 # %% ../nbs/lib/03_machine.ipynb #a5048065
+import errno
 import os
 import signal
 import sys
@@ -69,11 +70,12 @@ def whole(
 def to_disk(
     path:Path,     # a file or a folder
 ) -> None:
-    "Wait until it is on the disk; Windows cannot say so of a folder."
-    try: file = os.open(path, os.O_RDONLY)
-    except (PermissionError, IsADirectoryError): return
+    "Wait until it is on the disk; OSError when it cannot be: a full disk, say. Folders of Windows, and file systems that do not know how, are left to themselves."
+    if os.name == "nt" and path.is_dir(): return
+    file = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try: os.fsync(file)
-    except OSError: pass                                # a file system that cannot: nothing more can be done here
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF): raise
     finally: os.close(file)
 
 # %% ../nbs/lib/03_machine.ipynb #7abc2745

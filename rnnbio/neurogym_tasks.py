@@ -104,6 +104,7 @@ class NeurogymTask(Task):
         if limits["decision"][0] < dt:
             raise ValueError(f"timing of decision must be at least one step of dt = {dt} ms, got {shown(self.env.timing['decision'])}")
         self.steps = self.longest if batching == "trial" else count("seq_len", seq_len)
+        self.padded = batching == "trial" and any(least < most for least, most in limits.values())
         self.n_in, self.n_out = self.env.observation_space.shape[0], int(self.env.action_space.n)
 
     def periods(self, rng, n_trials) -> dict[str, tuple]:

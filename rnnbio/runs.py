@@ -30,7 +30,7 @@ from .optimizers import OPTIMIZERS, get_optimizer
 # %% ../nbs/lib/51_runs.ipynb #f19eb038
 VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2, "train": 1}
 OPTIONS = {"floss": 1, "trained": 1, "keep_signs": 1}      # versions of what is not part of every run; recorded where it is, from 2 on
-AT_THE_END = ("representation_alignment", "cka", "sign_similarity", "kernel_alignment", "kernel_task_alignment", "kernel_rank")      # measures that in version 1 looked into the padding of trials that had ended
+AT_THE_END = ("representation_alignment", "cka", "sign_similarity", "kernel_alignment", "kernel_task_alignment", "kernel_rank")      # measures that in version 1 looked into the padding, where a task has some
 INITIALIZERS = {kind.__name__: kind for kind in (gaussian, uniform, directions, low_rank, soft_rank, cell_types, dale, chain_motif, sparse, connectome)}
 SPECS = INITIALIZERS | OPTIMIZERS | {"flossing": flossing}      # by the name they have as data
 
@@ -186,7 +186,7 @@ class Run(BaseModel):
     def config(self) -> dict:
         "Plain data, with the versions of what shaped it. What is not asked for is left out, so that a new option leaves the keys of old results as they were."
         options = {name: version for name, version in OPTIONS.items() if version > 1 and getattr(self, name)}
-        if set(AT_THE_END) & set(self.measures): options["measures"] = 2
+        if set(AT_THE_END) & set(self.measures) and task_of(self).padded: options["measures"] = 2
         return {name: value for name, value in self.model_dump().items() if name not in (*OPTIONS, "measures", "every") or value} | {"versions": VERSIONS | options}
 
     def key(self) -> str:

@@ -23,7 +23,7 @@ class _Timed(Task):
 # %% ../nbs/lib/23_schuessler_tasks.ipynb #6903e571
 class FlipFlop(_Timed):
     "Which pulse was the last? (schuessler2020, Fig. 1a.) Noiseless."
-    name, n_in, n_out = "flipflop", 2, 2
+    name, n_in, n_out, padded = "flipflop", 2, 2, True
     input_names, output_names = ("channel 1", "channel 2"), ("output 1", "output 2")
     options = ("dt", "variant", "duration")
     deviations = "The default is the task of the paper's code and stored figures; the task of its text is variant='memory'."
@@ -148,7 +148,7 @@ class Mapping(_Timed):
 # %% ../nbs/lib/23_schuessler_tasks.ipynb #2be07a78
 class Cosine(_Timed):
     "Swing (schuessler2020, supplement)."
-    name, n_in, n_out = "cosine", 1, 1
+    name, n_in, n_out, padded = "cosine", 1, 1, True
     input_names, output_names = ("nothing",), ("output",)
     deviations = "None known."
 

@@ -56,7 +56,6 @@ def choose_lr(
     return best, "lowest of the grid" if best == min(score) else "highest of the grid" if best == max(score) else ""
 
 # %% ../nbs/lib/53_sweep.ipynb #a5a90ac4
-@checked
 @dataclass(frozen=True)
 class along:
     "A setting that follows an axis of the sweep."
@@ -65,7 +64,7 @@ class along:
 
     def __post_init__(self):
         text("axis of along", self.axis)
-        if isinstance(self.values, (str, dict)) or not np.iterable(self.values): raise ValueError(
+        if isinstance(self.values, (str, bytes, dict, set)) or not np.iterable(self.values): raise ValueError(
             f"values of along({self.axis!r}, ...) must be one for each on the axis, got {shown(self.values)}")
         object.__setattr__(self, "values", tuple(map(python_value, self.values)))
 

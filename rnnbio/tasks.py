@@ -29,6 +29,7 @@ class Task:
     step_ms:float|None = None       # duration of a step, for plots; None: the task has no physical time
     options:tuple = ()              # what get_task takes
     deviations:str = ""             # where this differs from the paper it comes from
+    padded:bool = False             # do some trials end, or stop to count, before the last step?
 
     def draw(self, rng:np.random.Generator, n_trials:int) -> dict[str, np.ndarray]:
         "inputs, targets, mask and, if it is not the mask, response of that many fresh trials, [time, trial, ...], float64."
@@ -177,7 +178,7 @@ def whole_numbers(
 # %% ../nbs/lib/21_tasks.ipynb #d7c018fa
 class Romo(Task):
     "Which of two pulses was higher? (schuessler2020; zhang2024's main task.) Noiseless."
-    name, loss = "romo", "squared error"
+    name, loss, padded = "romo", "squared error", True
     n_in, n_out = 1, 2
     input_names, output_names = ("pulse",), ("first higher", "second higher")
     options = ("dt",)

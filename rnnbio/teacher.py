@@ -71,7 +71,7 @@ class Taught(Task):
             raise ValueError(f"model must have the {task.n_in} inputs and {task.n_out} outputs of {task.name}, got {model.n_in} and {model.n_out}")
         self.task, self.model, self.teachers = task, model, teachers
         self.name, self.loss, self.n_in, self.n_out, self.steps = f"{task.name}, taught", task.loss, task.n_in, task.n_out, task.steps
-        self.input_names, self.output_names, self.step_ms, self.deviations = task.input_names, task.output_names, task.step_ms, task.deviations
+        self.input_names, self.output_names, self.step_ms, self.deviations, self.padded = task.input_names, task.output_names, task.step_ms, task.deviations, task.padded
 
     def answers(self, trials:Trials, seed:int) -> Trials:
         "The same trials with what the teacher of this seed says."

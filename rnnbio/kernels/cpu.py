@@ -68,11 +68,14 @@ def set_threads(
     _asked = n if n is None else count("n", n)
     if n is not None or os.environ.get("RNNBIO_THREADS"):
         _torch_had = _torch_had or torch.get_num_threads()
-        torch.set_num_threads(get_threads())
+        _bound_torch(get_threads())
     elif _torch_had:
-        torch.set_num_threads(_torch_had)
+        _bound_torch(_torch_had)
         _torch_had = None
     return get_threads()
+
+def _bound_torch(n) -> None:
+    if torch.get_num_threads() != n: torch.set_num_threads(n)      # not for nothing: it also changes how MKL nests its threads
 
 if os.environ.get("RNNBIO_THREADS"): set_threads()
 
@@ -82,7 +85,7 @@ def _begin() -> int:
     if _inherited: raise RuntimeError("this process was forked from one that had already trained, and cannot train itself (GNU OpenMP): start workers with multiprocessing.get_context('spawn')")
     of_torch = torch.get_num_threads()
     nb.set_num_threads(n := get_threads())
-    if torch.get_num_threads() != of_torch: torch.set_num_threads(of_torch)
+    _bound_torch(of_torch)
     _started = True
     return n
 
