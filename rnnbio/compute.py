@@ -42,7 +42,7 @@ def memory_gb(backend:str="cpu") -> float:
 def run_bytes(run:Run, task) -> int:
     "Memory one more run takes while it is trained."
     T, B, n, z = task.steps, run.n_trials, run.n_hidden, run.n_hidden + task.n_in + 1
-    numbers = 12 * (n + task.n_out) * z + T * B * (task.n_in + task.n_out + 3)       # weights, gradients, the optimizer's memory and copies in between; trials
+    numbers = 15 * (n + task.n_out) * z + T * B * (task.n_in + task.n_out + 3)       # weights, gradients, the optimizer's memory, the state as `watch` sees it and copies in between; trials
     if run.backend == "cuda" or run.rule["forward"]: numbers += 6 * T * B * z       # activity, slopes and credit of every step; compiled, only each thread keeps them
     if run.rule["forward"]: numbers += 4 * B * n * n * z                            # influence
     block = task.block_bytes(B)                                                     # trials drawn ahead, kept for each seed

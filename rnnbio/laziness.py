@@ -152,7 +152,7 @@ def _by_units(credit, Z, at) -> Tensor:
     "The derivatives by the weights into some units at a time, and their products."
     n_at, T, B, n_out, n = credit.shape
     rows, K = n_at * B * n_out, 0
-    for some in torch.arange(n).split(max(1, KERNEL_BYTES // (rows * Z.shape[-1] * credit.element_size()))):
+    for some in torch.arange(n, device=credit.device).split(max(1, KERNEL_BYTES // (rows * Z.shape[-1] * credit.element_size()))):
         J = torch.einsum("asboi,sbj->aboij", credit[..., some], Z).reshape(rows, -1)
         K = K + J @ J.T
     return K.view(n_at, B, n_out, n_at, B, n_out)

@@ -87,9 +87,9 @@ def _one_thread():
 def _run(model, split:Split, some) -> tuple[Tensor, Tensor]:
     "Loss and accuracy on some sentences of a split, longest first."
     device = model.vectors.device
-    words = pad_sequence([torch.tensor(split.sentences[i]) for i in some], padding_value=PAD).to(device)
+    words = pad_sequence([torch.tensor(split.sentences[i], device="cpu") for i in some], padding_value=PAD).to(device)
     labels = torch.tensor([split.labels[i] for i in some], dtype=model.vectors.dtype, device=device)
-    odds = model(words, torch.tensor([len(split.sentences[i]) for i in some]))
+    odds = model(words, torch.tensor([len(split.sentences[i]) for i in some], device="cpu"))
     return cross_entropy(odds, labels), ((odds > 0) == (labels > 0)).to(odds.dtype).mean()
 
 @_one_thread()

@@ -89,7 +89,7 @@ def get_rule(
 def _random_feedback(seeds, n, n_out, dtype, device) -> Tensor: return (draw("normal", (n, n_out), seeds, "feedback") / n**.5).to(device, dtype)
 
 @lru_cache(maxsize=64)
-def _given_feedback(matrix, dtype, device) -> Tensor: return torch.tensor(matrix, dtype=torch.float64).to(device, dtype)
+def _given_feedback(matrix, dtype, device) -> Tensor: return torch.tensor(matrix, dtype=torch.float64, device="cpu").to(device, dtype)
 
 @checked
 def feedback_matrix(
@@ -118,7 +118,7 @@ def dale_types(
 @lru_cache(maxsize=64)
 def _members(types, n, dtype, device) -> Tensor:
     "Which unit is of which type [unit, type]."
-    labels = torch.tensor(dale_types(n) if types == "dale" else types)
+    labels = torch.tensor(dale_types(n) if types == "dale" else types, device="cpu")
     if labels.shape != (n,): raise ValueError(f"types must name one cell type for each of {n} units, got {len(labels)}")
     return F.one_hot(labels).to(device, dtype)
 

@@ -280,3 +280,12 @@ def test_a_teacher_that_does_not_fit():
     assert taught.block_bytes(8) == task.block_bytes(8)
     taught.forget()
     assert "_latest" not in task.__dict__
+
+
+@pytest.mark.parametrize("name, options", [("romo", {}), ("2af", {}), ("2af", dict(timing="short")), ("2af", dict(batching="stream")), ("2af", dict(timing=dict(delay=[0, 300, 900]))), ("dms", {}), ("context", {}),
+                                           ("context", dict(timing="short")), ("flipflop", {}), ("mante", {}), ("mapping", {}), ("cosine", {}), ("pattern", {}), ("digits", dict(source="scikit-learn"))])
+def test_a_task_knows_whether_its_trials_are_padded(name, options):
+    """The keys of results with measures taken at the end of a trial depend on it."""
+    task = get_task(name, **options)
+    trials = task.probe(256)
+    assert task.padded == bool((trials.last_step < task.steps - 1).any())
