@@ -265,7 +265,7 @@ def _check_of(annotation, default):
     if len(kinds) == 1 and kinds[0] in _NUMBERS: return _NUMBERS[kinds[0]]
     return functools.partial(_any_of, kinds)
 
-def _several(value) -> bool: return np.iterable(value) and np.ndim(value) > 0 and not isinstance(value, (str, bytes, dict, set))
+def _several(value) -> bool: return isinstance(value, range) or getattr(value, "ndim", 0) == 1 and hasattr(value, "dtype")
 
 def _any_of(kinds, what, value):
     "`value` as the first of the kinds that it is."
@@ -274,7 +274,8 @@ def _any_of(kinds, what, value):
             try: return _NUMBERS[kind](what, value)
             except ValueError: continue
         if kind is np.ndarray and not isinstance(value, np.ndarray): return numbers(what, value)
-        if isinstance(value, kind) or kind in (list, tuple) and _several(value): return value
+        if isinstance(value, (list, tuple) if kind in (list, tuple) else kind): return value
+        if kind in (list, tuple) and _several(value): return list(value)
     if len(kinds) == 2 and type(None) in kinds and (kind := next(k for k in kinds if k is not type(None))) in _NUMBERS: return _NUMBERS[kind](what, value)      # its own words
     words = [{type(None): "None", int: "a whole number", float: "a finite number", bool: "True or False", str: "text", Tensor: "a tensor", dict: "a dictionary", list: "several values", tuple: "several values"}.get(kind, kind.__name__) for kind in kinds]
     raise TypeError(f"{what} must be {' or '.join(words)}, got {shown(value)}")

@@ -182,7 +182,8 @@ def to(
     moved = self.map(lambda t: t.to(device=where, dtype=dtype if t.is_floating_point() else None))
     if dtype == torch.float32 and self.inputs.dtype == torch.float64:
         for name in ("inputs", "targets", "mask"):
-            if not torch.isfinite(getattr(moved, name).sum()): raise ValueError(f"{name} must be numbers that float32 holds, and sum to one that it holds")
+            before, after = (getattr(t, name).sum() for t in (self, moved))
+            if torch.isfinite(before) and not torch.isfinite(after): raise ValueError(f"{name} must be numbers that float32 holds, and sum to one that it holds")
     return moved
 
 @patch

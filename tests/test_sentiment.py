@@ -137,7 +137,7 @@ def test_a_training_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeyp
     assert epochs == list(range(left, 5)) and store.read(again.key).facts["resumed_at"] == left
     assert again.key == whole.key and all(np.array_equal(again.curves[name], whole.curves[name]) for name in whole.curves)
     assert all(torch.equal(a, b) for a, b in zip(again.model.parameters(), whole.model.parameters()))
-    assert not load_checkpoints(store)
+    assert not list(load_checkpoints(store))
 
 
 def test_threads_do_not_change_the_numbers(tmp_path, corpus, whole):
