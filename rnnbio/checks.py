@@ -25,7 +25,8 @@ def shown(value) -> str:
     shape = getattr(value, "shape", ())
     if isinstance(shape, tuple) and shape: return f"a {type(value).__name__} of shape {list(shape)}"
     try: text = repr(value)
-    except Exception: text = f"a {type(value).__name__} that cannot be shown"     # numbers of thousands of digits, lists in lists in lists
+    except Exception:                      # numbers of thousands of digits, lists in lists in lists
+        text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
 
 # %% ../nbs/lib/00_checks.ipynb #838f3983
@@ -73,8 +74,10 @@ def count(
     try: number = operator.index(_item(value)) if _scalar(value) else None
     except (TypeError, ValueError): number = None
     if number is None or number < least:
-        raise ValueError(f"{what} must be a whole number" + (f" of at least {least}" if least > -LARGEST else "") + f", got {shown(value)}")
-    if number >= LARGEST: raise ValueError(f"{what} must be a whole number below 2^63, got {shown(value)}")
+        span = f" of at least {least}" if least > -LARGEST else ""
+        raise ValueError(f"{what} must be a whole number{span}, got {shown(value)}")
+    if number >= LARGEST:
+        raise ValueError(f"{what} must be a whole number below 2^63, got {shown(value)}")
     return number
 
 def real(
@@ -152,21 +155,31 @@ def parse_json(
 def tensor(
     what:str,           # the argument's name
     value,              # what the user gave
-    *axes:tuple,        # names of the axes, or numbers for sizes that are given; several: any of these
-    finite:bool=False,  # refuse NaN and infinity, and say where (a look at every number: not in a loop)
+    *axes:tuple,        # names of the axes, or numbers for given sizes; several: any of these
+    finite:bool=False,  # refuse NaN and infinity, and say where (looks at all: not in a loop)
     dtypes:tuple=(torch.float32, torch.float64),
 ) -> Tensor:            # `value`, unchanged
-    "`value` if it is a tensor with these axes and a dtype that is wanted; an error that says what it is if not."
+    "`value` if it is a tensor with these axes and one of the dtypes; an error that says what it is if not."
     wanted = " or ".join(str(list(a)).replace("'", "") for a in axes)
     if not isinstance(value, Tensor):
         hint = f": torch.as_tensor({what}) makes one" if isinstance(value, np.ndarray) else ""
         raise TypeError(f"{what} must be a tensor {wanted}, got {shown(value)}{hint}")
-    if axes and not any(_fits(value.shape, a) for a in axes): raise ValueError(f"{what} must be {wanted}, got shape {list(value.shape)}")
-    if value.dtype not in dtypes: raise ValueError(f"{what} must be {' or '.join(str(d).removeprefix('torch.') for d in dtypes)}, got {value.dtype}")
+    if axes and not any(_fits(value.shape, a) for a in axes):
+        raise ValueError(f"{what} must be {wanted}, got shape {list(value.shape)}")
+    if value.dtype not in dtypes:
+        names = " or ".join(str(d).removeprefix("torch.") for d in dtypes)
+        raise ValueError(f"{what} must be {names}, got {value.dtype}")
     if finite and not torch.isfinite(value).all():
-        where = (~torch.isfinite(value)).nonzero()[0].tolist()
-        raise ValueError(f"{what} must be finite, got {float(value[tuple(where)])} at {where}" + (f" (run {where[0]})" if axes and axes[0][0] == "run" else ""))
+        at = (~torch.isfinite(value)).nonzero()[0].tolist()
+        run = f" (run {at[0]})" if axes and axes[0][0] == "run" else ""
+        raise ValueError(f"{what} must be finite, got {float(value[tuple(at)])} at {at}{run}")
     return value
+
+def _fits(shape, axes) -> bool:
+    "Are there as many axes, none empty, and of one size where they have one name?"
+    sizes = {}
+    right = lambda size, axis: size == (sizes.setdefault(axis, size) if isinstance(axis, str) else axis)
+    return len(shape) == len(axes) and all(size > 0 and right(size, a) for size, a in zip(shape, axes))
 
 def device_of(
     what:str,      # the argument's name
@@ -174,11 +187,8 @@ def device_of(
 ) -> torch.device|None:
     "`value` as a device of torch."
     try: return None if value is None else torch.device(value)
-    except (RuntimeError, TypeError, ValueError, OverflowError): raise ValueError(f"{what} must be a device of torch, like 'cpu' or 'cuda', got {shown(value)}") from None
-
-def _fits(shape, axes) -> bool:
-    sizes = {}
-    return len(shape) == len(axes) and all(size > 0 and size == (sizes.setdefault(a, size) if isinstance(a, str) else a) for size, a in zip(shape, axes))
+    except (RuntimeError, TypeError, ValueError, OverflowError): pass
+    raise ValueError(f"{what} must be a device of torch, like 'cpu' or 'cuda', got {shown(value)}")
 
 def numbers(
     what:str,            # the argument's name
@@ -190,12 +200,16 @@ def numbers(
     "`value` as an array of numbers; ValueError when it holds something else."
     try: found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, OverflowError): found = np.array(None)
-    if found.dtype == object:                                   # numbers of other libraries, or no numbers
+    if found.dtype == object:              # numbers of other libraries, or no numbers
         try: found = np.array([real(what, v) for v in found.ravel()]).reshape(found.shape)
         except ValueError: pass
-    if found.dtype.kind not in "iuf" or not (found.size or empty): raise ValueError(f"{what} must hold numbers, got {shown(value)}")
-    if ndim is not None and found.ndim != ndim: raise ValueError(f"{what} must have {ndim} {'axis' if ndim == 1 else 'axes'}, got shape {list(found.shape)}")
-    if finite and not np.isfinite(found).all(): raise ValueError(f"{what} must be finite, got {found[~np.isfinite(found)][0]}")
+    if found.dtype.kind not in "iuf" or not (found.size or empty):
+        raise ValueError(f"{what} must hold numbers, got {shown(value)}")
+    if ndim is not None and found.ndim != ndim:
+        axes = "1 axis" if ndim == 1 else f"{ndim} axes"
+        raise ValueError(f"{what} must have {axes}, got shape {list(found.shape)}")
+    if finite and not np.isfinite(found).all():
+        raise ValueError(f"{what} must be finite, got {found[~np.isfinite(found)][0]}")
     return found.astype(float)
 
 # %% ../nbs/lib/00_checks.ipynb #9f76b361
@@ -207,18 +221,20 @@ def place(
     "One place among `n`."
     try: number = count(what, value, -LARGEST)
     except ValueError: number = n
-    if not -n <= number < n: raise ValueError(f"{what} must be a whole number from {-n} to {n - 1}, got {shown(value)}")
+    if not -n <= number < n:
+        raise ValueError(f"{what} must be a whole number from {-n} to {n - 1}, got {shown(value)}")
     return number % n
 
 def places(
     what:str,      # the argument's name
-    value,         # a place, several, a slice, or a mask with True or False for each; list or array of any library
+    value,         # a place, several, a slice, or a mask: True or False for each; of any library
     n:int,         # how many there are
 ) -> list[int]:    # at least one
     "Some of the places among `n`, in the order given."
     if isinstance(value, slice):
         try: chosen = list(range(n))[value]
-        except TypeError: raise ValueError(f"{what} must be a slice of whole numbers, got {value}") from None
+        except TypeError:
+            raise ValueError(f"{what} must be a slice of whole numbers, got {value}") from None
     else: chosen = _chosen(what, value, n)
     if not chosen: raise ValueError(f"{what} must choose at least one of {n}, got {shown(value)}")
     return chosen
@@ -227,12 +243,13 @@ def _chosen(what, value, n) -> list[int]:
     if _scalar(value): return [place(what, value, n)]
     try: found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError): found = np.array(None)
-    mixed = isinstance(value, (list, tuple)) and found.dtype != bool and any(isinstance(v, (bool, np.bool_)) for v in value)
+    mask = found.dtype == bool
+    mixed = isinstance(value, (list, tuple)) and not mask and any(isinstance(v, (bool, np.bool_)) for v in value)
     if found.ndim != 1 or mixed or isinstance(value, (str, bytes)) or found.size and found.dtype.kind not in "biuO":
         raise ValueError(f"{what} must be whole numbers, a slice or a mask over {n}, got {shown(value)}")
-    if found.dtype != bool: return [place(what, v, n) for v in found]
-    if len(found) != n: raise ValueError(f"{what} must have one True or False for each of {n}, got {len(found)}")
-    return np.flatnonzero(found).tolist()
+    if not mask: return [place(what, v, n) for v in found]
+    if len(found) == n: return np.flatnonzero(found).tolist()
+    raise ValueError(f"{what} must have one True or False for each of {n}, got {len(found)}")
 
 # %% ../nbs/lib/00_checks.ipynb #69a4865c
 def checked(
@@ -242,8 +259,11 @@ def checked(
     if isinstance(function, type):
         function.__init__ = checked(function.__init__)
         return function
-    signature = inspect.signature(function)
-    checks = {name: check for name, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and name not in ("self", "cls") and (check := _check_of(p.annotation, p.default))}
+    signature, checks = inspect.signature(function), {}
+    for name, p in signature.parameters.items():
+        check = name not in ("self", "cls") and _check_of(p.annotation, p.default)
+        if check and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD): checks[name] = check
+
     @functools.wraps(function)
     def call(*args, **kwargs):
         try: bound = signature.bind(*args, **kwargs)
@@ -254,18 +274,22 @@ def checked(
         return function(*bound.args, **bound.kwargs)
     return call
 
-_NUMBERS = {int: lambda what, value: count(what, value, -LARGEST), float: real, bool: flag, str: text}
+_NUMBERS = {int: lambda what, v: count(what, v, -LARGEST), float: real, bool: flag, str: text}
+_WORDS = {type(None): "None", int: "a whole number", float: "a finite number", bool: "True or False",
+          str: "text", Tensor: "a tensor", dict: "a dictionary", list: "several values", tuple: "several values"}
 
 def _check_of(annotation, default):
     "function(name, value) -> value, or None where anything goes."
     kinds = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
     kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
-    if inspect.Parameter.empty in kinds or not all(isinstance(kind, type) for kind in kinds): return None
+    if inspect.Parameter.empty in kinds or not all(isinstance(k, type) for k in kinds): return None
     if default is None and type(None) not in kinds: kinds += (type(None),)
     if len(kinds) == 1 and kinds[0] in _NUMBERS: return _NUMBERS[kinds[0]]
     return functools.partial(_any_of, kinds)
 
-def _several(value) -> bool: return isinstance(value, range) or getattr(value, "ndim", 0) == 1 and hasattr(value, "dtype")
+def _several(value) -> bool:
+    "A range, or an array of any library along one axis."
+    return isinstance(value, range) or getattr(value, "ndim", 0) == 1 and hasattr(value, "dtype")
 
 def _any_of(kinds, what, value):
     "`value` as the first of the kinds that it is."
@@ -276,6 +300,7 @@ def _any_of(kinds, what, value):
         if kind is np.ndarray and not isinstance(value, np.ndarray): return numbers(what, value)
         if isinstance(value, (list, tuple) if kind in (list, tuple) else kind): return value
         if kind in (list, tuple) and _several(value): return list(value)
-    if len(kinds) == 2 and type(None) in kinds and (kind := next(k for k in kinds if k is not type(None))) in _NUMBERS: return _NUMBERS[kind](what, value)      # its own words
-    words = [{type(None): "None", int: "a whole number", float: "a finite number", bool: "True or False", str: "text", Tensor: "a tensor", dict: "a dictionary", list: "several values", tuple: "several values"}.get(kind, kind.__name__) for kind in kinds]
-    raise TypeError(f"{what} must be {' or '.join(words)}, got {shown(value)}")
+    others = [kind for kind in kinds if kind is not type(None)]
+    if len(others) == 1 and others[0] in _NUMBERS: return _NUMBERS[others[0]](what, value)      # its own words
+    words = " or ".join(_WORDS.get(kind, kind.__name__) for kind in kinds)
+    raise TypeError(f"{what} must be {words}, got {shown(value)}")

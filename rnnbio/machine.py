@@ -24,8 +24,9 @@ def switch(
 ) -> bool:
     "Is it on? ValueError for what is neither on nor off."
     said = os.environ.get(name, "").strip().lower()
-    if said not in ON + OFF: raise ValueError(f"{name} must be one of {', '.join(ON)} (on) or {', '.join(filter(None, OFF))} (off), got {shown(os.environ[name])}")
-    return said in ON
+    if said in ON + OFF: return said in ON
+    on, off = ", ".join(ON), ", ".join(filter(None, OFF))
+    raise ValueError(f"{name} must be one of {on} (on) or {off} (off), got {shown(os.environ[name])}")
 
 def asked_number(
     name:str,           # of the environment's variable: RNNBIO_MEMORY_GB
@@ -43,15 +44,17 @@ def user_path(
     path,          # text or a path; ~ is the user's home
 ) -> Path:
     "A path that a user gave; TypeError for what is none."
-    if not isinstance(path, (str, os.PathLike)) or not str(path): raise TypeError(f"{what} must be a path, got {shown(path)}")
-    if "\0" in str(path): raise ValueError(f"{what} must be a path, got {shown(path)} with a NUL in it")
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
+        raise TypeError(f"{what} must be a path, got {shown(path)}")
+    if "\0" in str(path):
+        raise ValueError(f"{what} must be a path, got {shown(path)} with a NUL in it")
     try: return Path(path).expanduser()
     except RuntimeError as e: raise ValueError(f"{what}: {e}") from None
 
 def project_root() -> Path:
     "The folder that holds settings.ini, from here upwards; the current folder when there is none."
     here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "settings.ini").is_file()), here)
+    return next((f for f in (here, *here.parents) if (f / "settings.ini").is_file()), here)
 
 # %% ../nbs/lib/03_machine.ipynb #dbecc840
 def whole(
@@ -70,7 +73,8 @@ def whole(
 def to_disk(
     path:Path,     # a file or a folder
 ) -> None:
-    "Wait until it is on the disk; OSError when it cannot be: a full disk, say. Folders of Windows, and file systems that do not know how, are left to themselves."
+    """Wait until it is on the disk; OSError when it cannot be: a full disk, say.
+    Folders of Windows, and file systems that do not know how, are left to themselves."""
     if os.name == "nt" and path.is_dir(): return
     file = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try: os.fsync(file)
@@ -82,7 +86,8 @@ def to_disk(
 def quiet(
     progress:bool,     # is a bar wanted?
 ) -> bool|None:        # as tqdm's `disable`
-    "No bar when not wanted or RNNBIO_QUIET is on; always one in Jupyter; elsewhere (None) tqdm shows it in a terminal and not in a log."
+    """No bar when not wanted or RNNBIO_QUIET is on; always one in Jupyter;
+    elsewhere (None) tqdm shows it in a terminal and not in a log."""
     if not progress or switch("RNNBIO_QUIET"): return True
     return False if "ipykernel" in sys.modules else None
 
@@ -94,12 +99,14 @@ class Asked:
 
 @contextmanager
 def stoppable():
-    "Inside, a first Ctrl-C sets `stop` of what this gives, a second one is Python's; in the main thread, where no other handler stands."
+    """Inside, a first Ctrl-C sets `stop` of what this gives, a second one is Python's;
+    in the main thread, where no other handler stands."""
     asked, before = Asked(), signal.getsignal(signal.SIGINT)
     def handler(number, frame):
         if asked.stop: before(number, frame)
         asked.stop = True
-    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+    here = threading.current_thread() is threading.main_thread()
+    if before is not signal.default_int_handler or not here:
         yield asked
         return
     signal.signal(signal.SIGINT, handler)
