@@ -27,7 +27,7 @@ from .checks import checked, shown
 from .flossing import floss
 from .kernels.cpu import get_threads, set_threads
 from .models import LeakyRNN, Params
-from .machine import asked_number, quiet, whole
+from .machine import asked_number, quiet, stoppable, whole
 from .report import device_name
 from .rules import Rule
 from .runs import SPECS, Run, from_data, measure_of, task_of
@@ -67,22 +67,15 @@ def endings(
     held:bool=True,    # the first waits until the work asks; False: it ends the work where it stands
 ):                     # function() -> bool: was the work asked to end? It then raises KeyboardInterrupt
     "Ends with what is kept said: KeyboardInterrupt after Ctrl-C, SystemExit with status 128 + signal after the others."
-    came, defaults = [], (signal.SIG_DFL, signal.default_int_handler)
-    def hear(number, frame):
-        came.append(number)
-        if not held or len(came) > 1: raise KeyboardInterrupt
-    ours = ENDING if threading.current_thread() is threading.main_thread() else []      # elsewhere none come
-    before = {n: signal.signal(n, hear) for n in ours if signal.getsignal(n) in defaults}
-    try:
-        yield lambda: bool(came)
-        if came: raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        words = kept()
-        if not came or came[0] == signal.SIGINT: raise KeyboardInterrupt(words) from None
-        print(words, file=sys.stderr)
-        raise SystemExit(128 + came[0]) from None
-    finally:
-        for number, handler in before.items(): signal.signal(number, handler)
+    with stoppable(ENDING, held) as asked:
+        try:
+            yield lambda: asked.stop
+            if asked.stop: raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            words, first = kept(), [*asked.signals, signal.SIGINT][0]
+            if first == signal.SIGINT: raise KeyboardInterrupt(words) from None
+            print(words, file=sys.stderr)
+            raise SystemExit(128 + first) from None
 
 # %% ../nbs/lib/52_compute.ipynb #cda39c3a
 def by_key(runs) -> dict[str, Run]:
@@ -197,7 +190,6 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
     tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()} \
         | {f"measure/{name}": torch.from_numpy(np.array(fit.data[name].values[i])) for name in some.measures}
     store.save((runs[key].config(), tensors(i), facts) for i, key in enumerate(keys))
-    task.forget()                                                       # its trials: memory for the next
 
 def _networks(runs, task) -> tuple[LeakyRNN, Params]:
     "The networks of an ensemble before training."
@@ -299,7 +291,7 @@ def _compute_piece(
     runs, failed = {key: Run(**settings) for key, settings in runs.items()}, {}
     if any(run.key() != key for key, run in runs.items()): raise RuntimeError("a worker has another version of rnnbio: its results would go by other keys")
     with _one_piece:
-        set_threads(threads := worker.state.nthreads); torch.set_num_threads(threads)
+        set_threads(worker.state.nthreads)
         try: compute(list(runs.values()), Store(root), False, failed, stop=lambda: this.state == "cancelled")
         except KeyboardInterrupt: pass                          # nobody waits for it; the next sweep need not either
     return failed

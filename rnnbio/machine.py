@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from .checks import real, shown
 
@@ -94,21 +94,25 @@ def quiet(
 # %% ../nbs/lib/03_machine.ipynb #54d449fc
 @dataclass
 class Asked:
-    "Was it asked to stop?"
-    stop:bool = False
+    "Was it asked to stop, and by which signals?"
+    signals:list = field(default_factory=list)
+
+    @property
+    def stop(self) -> bool: return bool(self.signals)
 
 @contextmanager
-def stoppable():
-    """Inside, a first Ctrl-C sets `stop` of what this gives, a second one is Python's;
-    in the main thread, where no other handler stands."""
-    asked, before = Asked(), signal.getsignal(signal.SIGINT)
-    def handler(number, frame):
-        if asked.stop: before(number, frame)
-        asked.stop = True
-    here = threading.current_thread() is threading.main_thread()
-    if before is not signal.default_int_handler or not here:
-        yield asked
-        return
-    signal.signal(signal.SIGINT, handler)
+def stoppable(
+    signals:tuple=(signal.SIGINT,),
+    held:bool=True,      # the first waits until the work looks; False: it ends the work where it stands
+):                       # Asked
+    """Inside, a signal is written down, and a second one raises KeyboardInterrupt.
+    In the main thread, and where no other handler stands."""
+    asked, defaults = Asked(), (signal.SIG_DFL, signal.default_int_handler)
+    def hear(number, frame):
+        asked.signals.append(number)
+        if not held or len(asked.signals) > 1: raise KeyboardInterrupt
+    ours = signals if threading.current_thread() is threading.main_thread() else ()
+    before = {n: signal.signal(n, hear) for n in ours if signal.getsignal(n) in defaults}
     try: yield asked
-    finally: signal.signal(signal.SIGINT, before)
+    finally:
+        for number, handler in before.items(): signal.signal(number, handler)
