@@ -24,6 +24,7 @@ import torch
 
 from rnnbio.all import *
 from rnnbio.kernels import cpu
+from rnnbio.threads import set_threads
 
 TASK, ALPHA, TRIALS, SECONDS = get_task("romo"), .8, 32, 1.
 
@@ -205,8 +206,8 @@ def main():
         cases = [(64, 16, f, rule) for f in ("relu", "tanh") for rule in ("bptt", "eprop")]
     lines = table(cases, bool(with_jax))
     cores = nb.config.NUMBA_NUM_THREADS
-    cpu.set_threads(1); one = ours(64, 64, "relu", "bptt")
-    cpu.set_threads(); all_ = ours(64, 64, "relu", "bptt")
+    set_threads(1); one = ours(64, 64, "relu", "bptt")
+    set_threads(); all_ = ours(64, 64, "relu", "bptt")
     facts = [f"- {cores} cores are {one / all_:.2f} times as fast as one (BPTT, N = 64, 64 networks).",
              f"- Trials, Adam, logging and storage take {1 - kernel_share(64, 64):.0%} of a sweep's time (64 networks: 8 gains and 8 seeds, N = 64, BPTT, 300 steps)."]
     print("\n".join(facts))

@@ -25,13 +25,13 @@ import torch
 from tqdm.auto import tqdm
 from .checks import checked, shown
 from .flossing import floss
-from .kernels.cpu import get_threads, set_threads
 from .models import LeakyRNN, Params
 from .machine import asked_number, quiet, stoppable, whole
 from .report import device_name
 from .rules import Rule
 from .runs import SPECS, Run, from_data, measure_of, task_of
 from .store import Store, load_checkpoints, store_of, save_checkpoint
+from .threads import get_threads, set_threads
 from .train import State, measured_at, train
 
 # %% ../nbs/lib/52_compute.ipynb #fc7f4091

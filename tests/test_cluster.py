@@ -176,12 +176,12 @@ def test_the_same_file_whatever_the_threads_chunks_or_workers(client, tmp_path, 
     """What a figure writes: byte by byte the same."""
     import matplotlib.pyplot as plt
 
-    from rnnbio.kernels import cpu
+    from rnnbio.threads import set_threads
     from rnnbio.report import Figure, learning_table
     question = Sweep(task="2af", rule=["bptt", "rflo", "mdgl"], gain=[.5, 1.], seed=range(3), lr=best_lr((1e-3, 1e-2), (1000,)), steps=60, n_hidden=12, n_trials=8)
 
     def written(name, threads=2, memory="2", **more):
-        cpu.set_threads(threads)
+        set_threads(threads)
         monkeypatch.setenv("RNNBIO_MEMORY_GB", memory)
         fig = Figure("zhang2024/fig1_initial_gain", "quick", 0, "cpu", str(tmp_path / name), quick=dict(n_seeds=3))
         fig.save(plt.figure(), learning_table(question.run(store=Store(tmp_path / f"store-{name}"), progress=False, **more), every=10))
@@ -192,4 +192,4 @@ def test_the_same_file_whatever_the_threads_chunks_or_workers(client, tmp_path, 
         assert first.count(b"\n") > 100
         assert written("one", threads=1) == first and written("chunks", memory="0.0001") == first and written("workers", client=client) == first
     finally:
-        cpu.set_threads()
+        set_threads()

@@ -6,6 +6,7 @@ import torch
 
 from rnnbio.all import *
 from rnnbio.kernels import batched, cpu
+from rnnbio.threads import set_threads
 from rnnbio.oracles import autograd_gradient
 
 RULE = ["bptt", "eprop", "eprop_state", "rflo", "snap1", "modprop", "mdgl", "tbptt"]
@@ -51,7 +52,7 @@ def test_a_sweep_is_the_same_bits_at_one_thread_and_two(tmp_path):
     question = Sweep(task="2af", rule="bptt", gain=[.5, 1.], seed=range(3), lr=1e-3, steps=8, n_hidden=16)
     answers = []
     for threads in (1, 2):
-        cpu.set_threads(threads)
+        set_threads(threads)
         answers.append(question.run(store=Store(tmp_path / str(threads)), progress=False).drop_vars("seconds"))
-    cpu.set_threads()
+    set_threads()
     assert answers[0].identical(answers[1])

@@ -122,7 +122,7 @@ def test_figures_restore_their_style_only():
 
 
 FLOORS = [  # a module imports only from floors below its own, or from one that stands before it on its own
-    ["checks", "seeds", "machine"],
+    ["checks", "seeds", "machine", "threads"],
     ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.gpu", "kernels.cpu", "report", "data", "connectome"],
     ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment", "digits", "teacher"],
     ["rules", "oracles", "lyapunov", "lowrank", "laziness", "kernel_theory", "linear_theory", "optimizers", "flossing"],

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from rnnbio.all import *
+from rnnbio import threads
+from rnnbio import threads
 from rnnbio.kernels import cpu
 
 task, model = get_task("romo"), LeakyRNN(1, 8, 2)
@@ -57,14 +59,14 @@ def test_defaults_of_torch_change_no_number():
 THREADS = """
 import torch
 torch.set_num_threads({of_torch})
-from rnnbio.kernels.cpu import _begin, get_threads
-_begin()
+from rnnbio.threads import get_threads, start_threads
+start_threads()
 print(get_threads(), torch.get_num_threads())
 """
 
 
 def test_one_number_bounds_our_threads_and_torchs():
-    cores = cpu.nb.config.NUMBA_NUM_THREADS
+    cores = threads.nb.config.NUMBA_NUM_THREADS
     assert python(THREADS.format(of_torch=1)) == f"{cores} 1"                               # the user's own number stays
     assert python(THREADS.format(of_torch=max(2, cores)), RNNBIO_THREADS="1") == "1 1"
 
@@ -72,7 +74,7 @@ def test_one_number_bounds_our_threads_and_torchs():
 def test_the_number_of_threads_holds_in_every_thread(monkeypatch):
     monkeypatch.setenv("RNNBIO_THREADS", "1")
     found = []
-    thread = threading.Thread(target=lambda: found.append((cpu._begin(), cpu.nb.get_num_threads())))
+    thread = threading.Thread(target=lambda: found.append((threads.start_threads(), threads.nb.get_num_threads())))
     thread.start()
     thread.join()
     assert found == [(1, 1)]
