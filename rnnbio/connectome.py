@@ -169,10 +169,11 @@ class connectome(structured):
     checksum:str = ""              # of the table: found when made
 
     def __post_init__(self):
-        super().__post_init__(); one_of("among", self.among, ("both", "either"))
-        for name in "negative", "p0": object.__setattr__(self, name, real(name, getattr(self, name), 0, 1.0000001))
-        for name in "source", "pre", "post", "weight", "checksum":
-            if not isinstance(getattr(self, name), str) or not getattr(self, name) and name in ("source", "pre", "post"): raise ValueError(f"{name} must be a text, got {shown(getattr(self, name))}")
+        super().__post_init__()
+        one_of("among", self.among, ("both", "either"))
+        for name in "negative", "p0": real(name, getattr(self, name), 0, 1.0000001)
+        for name in "source", "pre", "post":
+            if not getattr(self, name): raise ValueError(f"{name} must be a text, got ''")
         published = {"microns": SYNAPSES.checksum, "surrogate": ""}
         if self.source in published and self.checksum not in ("", published[self.source]): raise ValueError(f"source {self.source} has checksum {published[self.source] or 'none'}, got {shown(self.checksum)}")
         if self.checksum and not re.fullmatch("[a-z0-9]+:[0-9a-f]+", self.checksum): raise ValueError(f"checksum must be kind:digits, as in sha256:04d7..., got {shown(self.checksum)}")

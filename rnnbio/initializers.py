@@ -44,7 +44,7 @@ class gaussian:
     r"Independent entries $N(0, \mathrm{gain}^2/n_\mathrm{in})$ (zhang2024 section 2.1, schuessler2020): a square matrix has spectral radius close to `gain`."
     gain:float = 1.0    # 1: activity in a linear network without leak neither grows nor fades
 
-    def __post_init__(self): object.__setattr__(self, "gain", real("gain", self.gain, 0))
+    def __post_init__(self): real("gain", self.gain, 0)
 
     def __call__(self,
         n:int,                    # units the matrix projects to
@@ -63,7 +63,7 @@ class uniform:
     As a recurrent matrix it has gain width/√3."""
     width:float = 1.0   # 1: PyTorch's default
 
-    def __post_init__(self): object.__setattr__(self, "width", real("width", self.width, 0))
+    def __post_init__(self): real("width", self.width, 0)
 
     def __call__(self,
         n:int,                    # units the matrix projects to
@@ -140,7 +140,8 @@ class structured:
     match:str = "norm"      # in what: norm (Frobenius; liu2024), or eigenvalue (the leading one's modulus; liu2024's control)
 
     def __post_init__(self):
-        object.__setattr__(self, "gain", real("gain", self.gain, 0)); one_of("match", self.match, MATCHED)
+        object.__setattr__(self, "gain", real("gain", self.gain, 0))      # also for a new one that is not @checked
+        one_of("match", self.match, MATCHED)
 
     def __call__(self,
         n:int,                    # units
@@ -170,7 +171,9 @@ class low_rank(structured):
     entries:str = "normal"      # of the matrix that is cut: normal or uniform
 
     def __post_init__(self):
-        super().__post_init__(); one_of("entries", self.entries, ("normal", "uniform")); object.__setattr__(self, "rank", count("rank", self.rank))
+        super().__post_init__()
+        one_of("entries", self.entries, ("normal", "uniform"))
+        count("rank", self.rank)
 
     def structure(self, Z, more):
         if self.rank > (n := Z.shape[-1]): raise ValueError(f"rank must be at most the {n} units, got {self.rank}")
@@ -184,7 +187,8 @@ class soft_rank(structured):
     power:float = 1.0           # p; 0: all equal
 
     def __post_init__(self):
-        super().__post_init__(); object.__setattr__(self, "power", real("power", self.power, 0))
+        super().__post_init__()
+        real("power", self.power, 0)
 
     def structure(self, Z, more):
         U, S, V = torch.linalg.svd(Z)
@@ -198,7 +202,8 @@ class sparse(structured):
     density:float = .1      # of those that are
 
     def __post_init__(self):
-        super().__post_init__(); object.__setattr__(self, "density", real("density", self.density, 0, 1.0000001))
+        super().__post_init__()
+        real("density", self.density, 0, 1.0000001)
 
     def structure(self, Z, more): return Z * (1 + more("uniform", Z.shape[1:], "density") < 2 * self.density)
 
@@ -216,7 +221,8 @@ class cell_types(structured):
 
     def __post_init__(self):
         super().__post_init__(); one_of("where", self.where, HYPEREXCITABLE)
-        for name, below in ("fraction", 1), ("strong", float("inf")), ("weak", float("inf")): object.__setattr__(self, name, real(name, getattr(self, name), 0, below))
+        real("fraction", self.fraction, 0, 1)
+        for name in ("strong", "weak"): real(name, getattr(self, name), 0)
 
     def structure(self, Z, more):
         group = torch.arange(n := Z.shape[-1], device=Z.device) < max(1, round(self.fraction * n))
@@ -235,7 +241,7 @@ class dale(structured):
 
     def __post_init__(self):
         super().__post_init__(); one_of("balance", self.balance, ("population", "row", "none"))
-        for name in ("excitatory", "density"): object.__setattr__(self, name, real(name, getattr(self, name), 0, 1.0000001))
+        for name in ("excitatory", "density"): real(name, getattr(self, name), 0, 1.0000001)
 
     def structure(self, Z, more):
         n = Z.shape[-1]
@@ -260,8 +266,8 @@ class chain_motif(structured):
         super().__post_init__()
         if count("sign", self.sign, -1) > 1:
             raise ValueError(f"sign must be 1, 0 or -1, got {self.sign!r}")
-        object.__setattr__(self, "sign", int(self.sign))
-        object.__setattr__(self, "strength", real("strength", self.strength, 0, .5**.5)); object.__setattr__(self, "density", real("density", self.density, 0, 1.0000001))
+        real("strength", self.strength, 0, .5**.5)
+        real("density", self.density, 0, 1.0000001)
 
     def structure(self, Z, more):
         n, s = Z.shape[-1], self.strength

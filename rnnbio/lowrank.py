@@ -89,7 +89,9 @@ def first_below(
 ) -> np.ndarray:       # [...], NaN where no value is below
     "The first place at which a value is below a share of its reference: functional rank, convergence time."
     values, level = numbers("values", values, finite=False), share * numbers("reference", reference, finite=False)
-    if values.ndim == 0 or level.shape not in ((), values.shape[:-1]): raise ValueError(f"reference must be one number, or one for each of values: {list(values.shape[:-1])}, got shape {list(level.shape)}")
+    if not values.ndim: raise ValueError("values must be [..., place], got one number")
+    if level.shape not in ((), values.shape[:-1]):
+        raise ValueError(f"reference must be one number, or one for each of values: {list(values.shape[:-1])}, got shape {list(level.shape)}")
     below = values < level[..., None]
     return np.where(below.any(-1), below.argmax(-1), np.nan)
 

@@ -42,7 +42,7 @@ class task_aligned:
         tensor("F", self.F, ("run", "n", "n"), finite=True)
         if not (self.F != 0).any(2).any(1).all():
             raise ValueError("F must have weights that are not all 0, for every run")
-        if self.rank is not None: object.__setattr__(self, "rank", count("rank", self.rank))
+        if self.rank is not None: count("rank", self.rank)
         if self.rank is not None and self.rank > self.F.shape[-1]:
             raise ValueError(f"rank must be at most the {self.F.shape[-1]} units, got {self.rank}")
 
