@@ -39,7 +39,8 @@ class Watched:
         if seed in self.lost: return self._nothing()
         try:
             trials = self.task.sample(n_trials, seed, step)
-            if not isinstance(trials, Trials): raise TypeError(f"it is no Trials, but {shown(trials)}")
+            if not isinstance(trials, Trials):
+                raise TypeError(f"it is no Trials, but {shown(trials)}")
             trials = trials.to(self.first.inputs.dtype)
             if why := unlike(trials, self.first): raise ValueError(why)
             check_targets(trials, self.n_out)

@@ -246,7 +246,8 @@ def _chosen(what, value, n) -> list[int]:
     mask = found.dtype == bool
     mixed = isinstance(value, (list, tuple)) and not mask and any(isinstance(v, (bool, np.bool_)) for v in value)
     if found.ndim != 1 or mixed or isinstance(value, (str, bytes)) or found.size and found.dtype.kind not in "biuO":
-        raise ValueError(f"{what} must be whole numbers, a slice or a mask over {n}, got {shown(value)}")
+        raise ValueError(f"{what} must be whole numbers, a slice or a mask over {n}, got "
+                         f"{shown(value)}")
     if not mask: return [place(what, v, n) for v in found]
     if len(found) == n: return np.flatnonzero(found).tolist()
     raise ValueError(f"{what} must have one True or False for each of {n}, got {len(found)}")

@@ -50,7 +50,9 @@ def _paired(*named) -> list[np.ndarray]:
     "Numbers that can stand beside each other; a lost seed's may be NaN."
     arrays = [numbers(what, values, finite=False, empty=True) for what, values in zip(named[::2], named[1::2])]
     try: np.broadcast_shapes(*(v.shape for v in arrays))
-    except ValueError: raise ValueError(f"{' and '.join(named[::2])} must be of shapes that fit each other, got {' and '.join(str(list(v.shape)) for v in arrays)}") from None
+    except ValueError:
+        raise ValueError(f"{' and '.join(named[::2])} must be of shapes that fit each other, got "
+                         f"{' and '.join(str(list(v.shape)) for v in arrays)}") from None
     return arrays
 
 @checked
@@ -87,7 +89,9 @@ def gap_closes(
 ) -> float:
     "The first step from which the means of two sets of curves stay within two pooled standard errors; NaN when they never do."
     a, b = numbers("a", a, 2, finite=False), numbers("b", b, 2, finite=False)
-    if a.shape != b.shape or len(a) < 2: raise ValueError(f"a and b must be curves [seed, step] of the same two or more seeds, got shapes {list(a.shape)} and {list(b.shape)}")
+    if a.shape != b.shape or len(a) < 2:
+        raise ValueError("a and b must be curves [seed, step] of the same two or more seeds, got "
+                         f"shapes {list(a.shape)} and {list(b.shape)}")
     apart = abs(a.mean(0) - b.mean(0)) >= 2 * np.sqrt((a.var(0, ddof=1) + b.var(0, ddof=1)) / len(a))
     if apart[-1] or not np.isfinite(a).all() or not np.isfinite(b).all(): return np.nan
     return float(np.flatnonzero(apart)[-1] + 1) if apart.any() else 0.
@@ -109,7 +113,8 @@ def trend_p(
     "Page's trend test: how often would ranks that mean nothing rise with the condition at least this clearly? One-sided; 1 for fewer than two seeds."
     from scipy.stats import page_trend_test
     table = numbers("table", table, 2)
-    if table.shape[1] < 2: raise ValueError(f"table must have two conditions or more, got shape {list(table.shape)}")
+    if table.shape[1] < 2:
+        raise ValueError(f"table must have two conditions or more, got shape {list(table.shape)}")
     if len(table) < 2: return 1.
     return float(page_trend_test(table).pvalue) if table.shape[1] > 2 else sign_flip_p(table[:, 1] - table[:, 0])
 
@@ -148,10 +153,14 @@ def judge(
     "Verdicts on the claims of one figure, their tests corrected together; ValueError for an unknown claim."
     one_of("profile", profile, ("quick", "paper", "full", "test"))
     for id, claim in claims.items():
-        if not isinstance(claim, Claim): raise TypeError(f"claims must hold a Claim by its id, got {shown(claim)} as {shown(id)}")
+        if not isinstance(claim, Claim):
+            raise TypeError(f"claims must hold a Claim by its id, got {shown(claim)} as "
+                            f"{shown(id)}")
     tables = {one_of("claim", id, claims): numbers(f"evidence on claim {id}", values, finite=False, empty=True) for id, values in evidence.items()}
     for id, table in tables.items():
-        if table.ndim not in (1, 2): raise ValueError(f"evidence on claim {id} must be one number for each seed or a table [seed, condition], got shape {list(table.shape)}")
+        if table.ndim not in (1, 2):
+            raise ValueError(f"evidence on claim {id} must be one number for each seed or a table "
+                             f"[seed, condition], got shape {list(table.shape)}")
     evidence = {id: v if v.ndim == 1 else rank_correlation(v, np.arange(v.shape[1])) for id, v in tables.items()}
     side = {id: 1 if claims[id].expect == "above" else -1 for id in evidence}
     finite = {id: v[np.isfinite(v)] for id, v in evidence.items()}

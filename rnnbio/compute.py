@@ -84,7 +84,8 @@ def by_key(runs) -> dict[str, Run]:
         raise TypeError(f"runs must be a list of Runs, got {shown(runs)}")
     runs = list(runs)
     for run in runs:
-        if not isinstance(run, Run): raise TypeError(f"runs must be Runs, got {shown(run)} among them")
+        if not isinstance(run, Run):
+            raise TypeError(f"runs must be Runs, got {shown(run)} among them")
     return {run.key(): run for run in runs}
 
 def client_of(client):
@@ -184,7 +185,8 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
     measure = {name: measure_of(name, some, task, params) for name in some.measures}
     fit = train(model, params, task, Rule(**some.rule), [run.lr for run in runs.values()], some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS), some.trained or None, some.keep_signs,
                 from_data("floss", some.floss, SPECS) if some.floss else None, some.every, measure, progress=False, resume=resume, watch=watch)
-    if fit.lost: raise RuntimeError(f"the task gave no batch: {fit.lost[0]}")        # no result: it says nothing of the network
+    if fit.lost:
+        raise RuntimeError(f"the task gave no batch: {fit.lost[0]}")        # no result: it says nothing of the network
     loss, accuracy, diverged = (torch.from_numpy(fit.data[v].values) for v in ("loss", "accuracy", "diverged"))
     facts = dict(device=device_name(some.backend), duration_s=round((time.time() - begin) / len(keys), 4), together=len(keys), resumed_at=resume.step if resume else 0)
     tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()} \
@@ -228,10 +230,12 @@ def _results(keys, store) -> list:
     "What is stored under these keys; ValueError when they are of networks that cannot be stacked."
     keys = [str(key) for key in np.asarray(keys).ravel()]
     if not keys: raise ValueError("keys must be of one run or more, got none")
-    if not all(keys): raise ValueError("keys hold an empty one: that run could not be trained (see lr_note)")
+    if not all(keys):
+        raise ValueError("keys hold an empty one: that run could not be trained (see lr_note)")
     results = [store_of(store).read(key) for key in keys]
     for r in results:
-        if "recurrent" not in r.config: raise ValueError(f"key {r.key} is of {shown(r.config)}, no LeakyRNN")
+        if "recurrent" not in r.config:
+            raise ValueError(f"key {r.key} is of {shown(r.config)}, no LeakyRNN")
         if _shapes(r) != _shapes(results[0]): raise ValueError(
             f"keys are of different kinds of networks, to be read apart: {r.key[:12]} has {_shapes(r)}, "
             f"{results[0].key[:12]} has {_shapes(results[0])}")

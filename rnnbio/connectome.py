@@ -50,7 +50,8 @@ class Connections:
         for name in "pre", "post": _places(name, getattr(self, name), len(self.names))
         numbers("weight", self.weight, 1)
         if not len(self.pre) == len(self.post) == len(self.weight):
-            raise ValueError(f"pre, post and weight must be equally long, [row], got {len(self.pre)}, {len(self.post)} and {len(self.weight)}")
+            raise ValueError("pre, post and weight must be equally long, [row], got "
+                             f"{len(self.pre)}, {len(self.post)} and {len(self.weight)}")
 
     def neurons(self,
         among:str="both",    # both: those that send and receive within the set; either: all that are connected
@@ -80,7 +81,8 @@ class Connections:
 def _places(what:str, some, n:int) -> np.ndarray:
     some = np.asarray(some)
     if some.ndim != 1 or some.dtype.kind not in "iu" or ((some < 0) | (some >= n)).any():
-        raise ValueError(f"{what} must hold places in names, whole numbers from 0 to {n - 1}, got {shown(some)}")
+        raise ValueError(f"{what} must hold places in names, whole numbers from 0 to {n - 1}, got "
+                         f"{shown(some)}")
     return some
 
 # %% ../nbs/lib/26_connectome.ipynb #d508e19f
@@ -107,7 +109,8 @@ def _columns(
             raise ValueError(f"{path} must have the column {column}{' once' * (column in header)}, got {', '.join(header)[:300]}" + (" (commas, tabs or semicolons may separate columns)" if len(header) == 1 else ""))
     for n, row in enumerate(table, 1):
         if len(row) != len(header):
-            raise ValueError(f"{path}, row {n}: it has {len(row)} fields, but the header {len(header)}")
+            raise ValueError(f"{path}, row {n}: it has {len(row)} fields, but the header "
+                             f"{len(header)}")
     return [np.array([row[header.index(column)].strip() for row in table], str) for column in wanted]
 
 # %% ../nbs/lib/26_connectome.ipynb #40121600
@@ -129,10 +132,12 @@ def read_connections(
     values = pd.to_numeric(pd.Series(sizes, dtype=object), errors="coerce").to_numpy(float) if weight else np.ones(len(ends[0]))
     if not np.isfinite(values).all():
         row = int((~np.isfinite(values)).argmax())
-        raise ValueError(f"{path}, row {row + 1}: {weight} must be a finite number, got {str(sizes[row])!r}")
+        raise ValueError(f"{path}, row {row + 1}: {weight} must be a finite number, got "
+                         f"{str(sizes[row])!r}")
     counts = (ends[0] != ends[1]) & (values != 0)
     if not counts.any():
-        raise ValueError(f"{path} must hold connections between different neurons, got none in {len(values)} rows")
+        raise ValueError(f"{path} must hold connections between different neurons, got none in "
+                         f"{len(values)} rows")
     names, places = np.unique(np.concatenate([end[counts] for end in ends]), return_inverse=True)
     return Connections(names, *places.reshape(2, -1), values[counts])
 
@@ -189,7 +194,9 @@ class connectome(structured):
 
     def _found(self) -> str:
         if not self._file().is_file():
-            raise ValueError(f"source must be microns, surrogate or a table: there is no file {shown(str(self._file()))} (relative paths begin at {data_root()}: RNNBIO_DATA, or data in the project)")
+            raise ValueError("source must be microns, surrogate or a table: there is no file "
+                             f"{shown(str(self._file()))} (relative paths begin at {data_root()}: "
+                             "RNNBIO_DATA, or data in the project)")
         with open(self._file(), "rb") as file: return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
     def connections(self) -> Connections:

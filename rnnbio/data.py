@@ -39,7 +39,8 @@ class File:
         kind, _, digest = text("checksum", self.checksum).partition(":")
         long = 2 * hashlib.new(kind).digest_size if kind in hashlib.algorithms_guaranteed else 0
         if not long or not re.fullmatch(f"[0-9a-f]{{{long}}}", digest):
-            raise ValueError(f"checksum must be kind:digits, as in sha256:04d7..., got {shown(self.checksum)}")
+            raise ValueError("checksum must be kind:digits, as in sha256:04d7..., got "
+                             f"{shown(self.checksum)}")
         if self.size is not None: count("size", self.size)
 
 def data_root() -> Path:
@@ -84,7 +85,8 @@ def _check(path:Path, file:File, wrong:str, hint:str="") -> None:
             raise ValueError(f"{wrong}: it must have {file.size} bytes, got {size}{hint}")
         with open(path, "rb") as opened: found = hashlib.file_digest(opened, kind).hexdigest()
     if found != digest:
-        raise ValueError(f"{wrong}: {'its content' if file.unpacked else 'it'} must have {kind} {digest}, got {found}{hint}")
+        raise ValueError(f"{wrong}: {'its content' if file.unpacked else 'it'} must have {kind} "
+                         f"{digest}, got {found}{hint}")
 
 def _download(path:Path, file:File) -> None:
     import pooch                                  # here: half of it is `requests`, which only a download needs

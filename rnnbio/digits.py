@@ -74,9 +74,11 @@ class Digits(Task):
         "Images and labels as trials: rows are steps."
         images, labels = np.asarray(images), np.asarray(labels)
         if images.dtype.kind not in "uif" or images.shape[1:] != (self.steps, self.n_in) or not len(images):
-            raise ValueError(f"images must be [digit, {self.steps}, {self.n_in}], got {shown(images)}")
+            raise ValueError(f"images must be [digit, {self.steps}, {self.n_in}], got "
+                             f"{shown(images)}")
         if labels.dtype.kind not in "ui" or labels.shape != images.shape[:1] or not 0 <= labels.min() <= labels.max() <= 9:
-            raise ValueError(f"labels must be whole numbers from 0 to 9, one for each of {len(images)} images, got {shown(labels)}")
+            raise ValueError("labels must be whole numbers from 0 to 9, one for each of "
+                             f"{len(images)} images, got {shown(labels)}")
         there = np.arange(self.steps)[:, None] == self.steps - 1
         mask = np.broadcast_to(there, (self.steps, len(labels))).copy()
         return as_trials(dict(inputs=images.transpose(1, 0, 2) / np.float32(self.white), targets=np.tile(labels.astype(np.int64), (self.steps, 1)), mask=mask, response=mask))

@@ -28,7 +28,8 @@ def draw(
     shape = tuple(count("shape", size) for size in shape)
     kinds = {"normal": lambda g: g.standard_normal(shape), "uniform": lambda g: g.uniform(-1, 1, shape)}
     numbers = kinds[one_of("kind", kind, kinds)]
-    if not np.iterable(seeds) or isinstance(seeds, (str, bytes)): raise TypeError(f"seeds must be several, one for each run, got {shown(seeds)}")
+    if not np.iterable(seeds) or isinstance(seeds, (str, bytes)):
+        raise TypeError(f"seeds must be several, one for each run, got {shown(seeds)}")
     seeds = [count("seeds", seed, 0) for seed in seeds]
     if not seeds: raise ValueError("seeds must be several, one for each run, got none")
     return torch.from_numpy(np.stack([numbers(generator(seed, stream)) for seed in seeds]))

@@ -27,12 +27,17 @@ def check_layers(what:str, net:TwoLayer, outputs:int|None=None) -> None:
     "ValueError unless these are two layers of one network: outputs 1: [..., unit] in the second; None: [..., output, unit]."
     for name, W in zip(net._fields, net): tensor(f"{what}: {name}", W, finite=True)
     units = net.W_1.shape[-2] if net.W_1.ndim > 1 else None
-    if units is None or net.W_2.shape[-1:] != (units,) or net.W_2.ndim < (1 if outputs else 2): raise ValueError(f"{what} must be layers [..., unit, input] and [..., {'' if outputs else 'output, '}unit], got shapes {list(net.W_1.shape)} and {list(net.W_2.shape)}")
+    if units is None or net.W_2.shape[-1:] != (units,) or net.W_2.ndim < (1 if outputs else 2):
+        raise ValueError(f"{what} must be layers [..., unit, input] and [..., "
+                         f"{'' if outputs else 'output, '}unit], got shapes {list(net.W_1.shape)} "
+                         f"and {list(net.W_2.shape)}")
 
 def _check_beta(net, beta) -> None:
     try: fits = torch.broadcast_shapes(tensor("beta", beta, finite=True, dtypes=(net.W_1.dtype,)).shape[:-1], net.W_1.shape[:-2])
     except RuntimeError: fits = None
-    if fits != net.W_1.shape[:-2] or beta.shape[-1:] != net.W_1.shape[-1:]: raise ValueError(f"beta must be [..., {net.W_1.shape[-1]}] beside networks {list(net.W_1.shape[:-2])}, got shape {list(beta.shape)}")
+    if fits != net.W_1.shape[:-2] or beta.shape[-1:] != net.W_1.shape[-1:]:
+        raise ValueError(f"beta must be [..., {net.W_1.shape[-1]}] beside networks "
+                         f"{list(net.W_1.shape[:-2])}, got shape {list(beta.shape)}")
 
 @checked
 def with_spectrum(
@@ -41,11 +46,15 @@ def with_spectrum(
     rank:int|None=None,        # how many of them are kept; None: all
 ) -> Tensor:                   # the same shape and Frobenius norm
     "The same singular vectors, with other singular values or fewer."
-    if tensor("W", W, finite=True).ndim < 2: raise ValueError(f"W must be [..., n, d], got shape {list(W.shape)}")
-    if values is not None and not numbers("values", values).ndim: raise ValueError(f"values must be singular values [..., k], got {shown(values)}")
+    if tensor("W", W, finite=True).ndim < 2:
+        raise ValueError(f"W must be [..., n, d], got shape {list(W.shape)}")
+    if values is not None and not numbers("values", values).ndim:
+        raise ValueError(f"values must be singular values [..., k], got {shown(values)}")
     U, S, V = torch.linalg.svd(W, full_matrices=False)
     try: s = S if values is None else torch.as_tensor(values, dtype=W.dtype, device=W.device).expand(*S.shape[:-1], -1)
-    except RuntimeError: raise ValueError(f"values must be singular values [..., k] of matrices {list(W.shape)}, got shape {list(np.shape(values))}") from None
+    except RuntimeError:
+        raise ValueError(f"values must be singular values [..., k] of matrices {list(W.shape)}, "
+                         f"got shape {list(np.shape(values))}") from None
     k = s.shape[-1] if rank is None else count("rank", rank)
     if not k <= s.shape[-1] <= S.shape[-1]: raise ValueError(f"a {W.shape[-2]} by {W.shape[-1]} matrix has {S.shape[-1]} singular values, got {s.shape[-1]} and rank {k}")
     s = s[..., :k] * (S.norm(dim=-1) / s[..., :k].norm(dim=-1))[..., None]
@@ -57,7 +66,8 @@ def aligned_layer(
     n:int,                 # units
 ) -> Tensor:               # [..., n, d]
     "A first layer of rank one and norm 1 that hears one direction only: in its first row (liu2024 Prop. 1)."
-    if not tensor("direction", direction, finite=True).ndim: raise ValueError("direction must be [..., d], got one number")
+    if not tensor("direction", direction, finite=True).ndim:
+        raise ValueError("direction must be [..., d], got one number")
     W = direction.new_zeros(*direction.shape[:-1], count("n", n), direction.shape[-1])
     W[..., 0, :] = direction / direction.norm(dim=-1, keepdim=True)
     return W
@@ -186,7 +196,9 @@ def _check_inputs(net, X) -> None:
     check_layers("net", net)
     try: fits = torch.broadcast_shapes(tensor("X", X, finite=True, dtypes=(net.W_1.dtype,)).shape[:-2], net.W_1.shape[:-2])
     except RuntimeError: fits = None
-    if fits is None or X.ndim < 2 or X.shape[-1] != net.W_1.shape[-1]: raise ValueError(f"X must be [..., trial, {net.W_1.shape[-1]}] beside networks {list(net.W_1.shape[:-2])}, got shape {list(X.shape)}")
+    if fits is None or X.ndim < 2 or X.shape[-1] != net.W_1.shape[-1]:
+        raise ValueError(f"X must be [..., trial, {net.W_1.shape[-1]}] beside networks "
+                         f"{list(net.W_1.shape[:-2])}, got shape {list(X.shape)}")
 
 @checked
 def rectified(
@@ -219,7 +231,8 @@ def rectified_networks(
     stream:str="student",
 ) -> TwoLayer:               # [seed, ...], float32
     "Networks of ordinary initial size: first layer normal with variance 1/inputs, output uniform, ±1/√units."
-    if len(shape) != 3: raise ValueError(f"shape must be (units, inputs, outputs), got {shown(shape)}")
+    if len(shape) != 3:
+        raise ValueError(f"shape must be (units, inputs, outputs), got {shown(shape)}")
     n, d, n_out = (count("shape", size) for size in shape)
     W_1 = draw("normal", (n, d), seeds := distinct_seeds(seeds), f"{stream}/first") / d**.5
     return TwoLayer((W_1 if rank is None else with_spectrum(W_1, rank=rank)).float(), (draw("uniform", (n_out, n), seeds, f"{stream}/second") / n**.5).float())

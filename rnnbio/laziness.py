@@ -21,7 +21,8 @@ from .trials import Trials
 # %% ../nbs/lib/37_laziness.ipynb #318167f3
 def _same_networks(before, after) -> None:
     shapes = [{name: t.shape for name, t in p.tensors().items()} for p in (before, after)]
-    if shapes[0] != shapes[1]: raise ValueError(f"before and after must be the same networks, got {before} and {after}")
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"before and after must be the same networks, got {before} and {after}")
 
 def _weights(of, valid) -> tuple:
     names = (of,) if isinstance(of, str) else tuple(of)
@@ -114,7 +115,9 @@ def _output_steps(probes, inputs, steps) -> Tensor:
     T, B = inputs.shape[:2]
     if isinstance(steps, str) and one_of("steps", steps, ("last",)):
         return probes.last_step[None] if isinstance(probes, Trials) else torch.full((1, B), T - 1, device=inputs.device)
-    if not isinstance(steps, list | None): raise ValueError(f"steps must be a list of some of {T} steps, 'last' or None, got {shown(steps)}")
+    if not isinstance(steps, list | None):
+        raise ValueError(f"steps must be a list of some of {T} steps, 'last' or None, got "
+                         f"{shown(steps)}")
     at = range(T) if steps is None else sorted({place("steps", t, T) for t in steps})                # counted from the end where negative
     if not at: raise ValueError("steps must be a list of at least one step, got none")
     return torch.tensor(at, device=inputs.device)[:, None].expand(-1, B)
@@ -195,7 +198,9 @@ def kernel_task_alignment(
 ) -> Tensor:            # [run]
     "How well the kernel fits the task; ValueError when K is not of these trials at one step."
     tensor("K", K, ("run", "q", "q")); tensor("targets", targets, ("trial",), ("trial", "n_out"), dtypes=(torch.int64, torch.float32, torch.float64))
-    if targets.ndim == 1 and targets.is_floating_point(): raise ValueError(f"targets must be labels [trial] or numbers [trial, n_out], got {targets.dtype} of shape {list(targets.shape)}")
+    if targets.ndim == 1 and targets.is_floating_point():
+        raise ValueError("targets must be labels [trial] or numbers [trial, n_out], got "
+                         f"{targets.dtype} of shape {list(targets.shape)}")
     n_out, rest = divmod(K.shape[-1], len(targets))
     if rest or targets.ndim == 2 and targets.shape[1] != n_out: raise ValueError(f"targets must be of each trial at one step: K has {K.shape[-1]} rows, targets have shape {list(targets.shape)}")
     y = (targets if targets.ndim == 2 else torch.nn.functional.one_hot(targets, n_out)).to(K.dtype)
@@ -225,7 +230,9 @@ def outcomes(
     "What learning did to each network of a sweep."
     real("level", level)
     for name in ("loss", "kernel_alignment", "representation_alignment", "weight_change"):
-        if not hasattr(runs, "data_vars") or name not in runs: raise ValueError(f"runs must be a data set of a sweep with {name}, got {shown(list(runs)) if hasattr(runs, 'data_vars') else shown(runs)}")
+        if not hasattr(runs, "data_vars") or name not in runs:
+            raise ValueError(f"runs must be a data set of a sweep with {name}, got "
+                             f"{shown(list(runs)) if hasattr(runs, 'data_vars') else shown(runs)}")
     loss = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
     found = runs[["kernel_alignment", "representation_alignment", "weight_change"]].isel(at=-1, drop=True).rename(kernel_alignment="KA", representation_alignment="RA", weight_change="dW")
     return found.assign(loss=loss, learned=(loss < .9 * level) & found.KA.notnull() & found.RA.notnull()).transpose("seed", "recurrent")
@@ -241,8 +248,11 @@ def at_loss(
 ) -> np.ndarray:         # [...], NaN where the level is never reached at a measurement, or was so from the start
     "A measure at the moment when the loss reaches a level."
     values, loss, at, level = numbers("values", values, finite=False), numbers("loss", loss, finite=False), numbers("at", at, 1).astype(int), real("level", level)
-    if values.shape != (*loss.shape[:-1], len(at)): raise ValueError(f"values must be [..., at] of shape {[*loss.shape[:-1], len(at)]}, as loss and at say, got {list(values.shape)}")
-    if at[0] < 0 or (np.diff(at) <= 0).any(): raise ValueError(f"at must ascend from 0 on, got {at.tolist()}")
+    if values.shape != (*loss.shape[:-1], len(at)):
+        raise ValueError(f"values must be [..., at] of shape {[*loss.shape[:-1], len(at)]}, as "
+                         f"loss and at say, got {list(values.shape)}")
+    if at[0] < 0 or (np.diff(at) <= 0).any():
+        raise ValueError(f"at must ascend from 0 on, got {at.tolist()}")
     if at[-1] > np.shape(loss)[-1]: raise ValueError(f"at must end with the {np.shape(loss)[-1]} losses, got {at[-1]}")
     smooth = moving_average(loss, window)
     then = np.where(at > 0, smooth[..., np.maximum(at, 1) - 1], np.asarray(loss)[..., :1])            # [..., at]

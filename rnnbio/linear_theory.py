@@ -69,7 +69,8 @@ def third_order(
 ) -> dict:             # z, loss, s1, s2, each [time]
     "Learning to third order in time (Eqs. 5, 6; schuessler2020 Eqs. 14, 15)."
     b, target, tau = beta(gain), real("target", target), numbers("tau", tau, 1)
-    if (np.diff(tau) <= 0).any(): raise ValueError(f"tau must be one ascending axis of times, got {tau}")
+    if (np.diff(tau) <= 0).any():
+        raise ValueError(f"tau must be one ascending axis of times, got {tau}")
     t = b**2 * tau
     grow = lambda third: t - t**2 / 2 + (1 + third * target**2 * b) * t**3 / 6
     z, s1, s2 = target * grow(8), abs(target) / b * grow(7 / 2), abs(target)**3 * t**3 / 12
@@ -141,9 +142,13 @@ def exact_flow(
     from scipy.integrate import solve_ivp
     W, m, w = _linear(params)
     target, tau, levels = numbers("target", target), numbers("tau", tau, 1), count("levels", levels)
-    if target.shape not in ((), (1,), (len(W),)): raise ValueError(f"target must be one number, or one for each of {len(W)} runs, got shape {list(target.shape)}")
+    if target.shape not in ((), (1,), (len(W),)):
+        raise ValueError(f"target must be one number, or one for each of {len(W)} runs, got shape "
+                         f"{list(target.shape)}")
     target = np.broadcast_to(target, len(W))[:, None]
-    if tau[0] < 0 or tau[-1] <= 0 or (np.diff(tau) <= 0).any(): raise ValueError(f"tau must be one ascending axis of times, from 0 on to one above it; got {tau}")
+    if tau[0] < 0 or tau[-1] <= 0 or (np.diff(tau) <= 0).any():
+        raise ValueError("tau must be one ascending axis of times, from 0 on to one above it; got "
+                         f"{tau}")
     U, V, H, left, right, z0 = _reduce(W, m, w, levels)
     eye, shape = np.eye(levels), (len(W), levels, levels)
     solve = lambda M, v: np.linalg.solve(eye - M, v[..., None])[..., 0]
@@ -157,7 +162,9 @@ def exact_flow(
         return ((target - z)[..., None] * a[..., :, None] * b[..., None, :]).ravel()
 
     found = solve_ivp(velocity, (0, tau[-1]), np.zeros(shape).ravel(), "DOP853", tau, rtol=1e-10, atol=1e-12)
-    if not found.success: raise RuntimeError(f"gradient flow to target {shown(target[:, 0].tolist())} could not be integrated: {found.message}")
+    if not found.success:
+        raise RuntimeError(f"gradient flow to target {shown(target[:, 0].tolist())} could not be "
+                           f"integrated: {found.message}")
     C = found.y.T.reshape(len(tau), *shape)
     z = torch.from_numpy(np.stack([state(c)[2][:, 0] for c in C], 1))
     return Flow(tau, z, (torch.from_numpy(target.copy()) - z)**2 / 2, U, torch.from_numpy(C).movedim(0, 1), V)
@@ -165,7 +172,9 @@ def exact_flow(
 def _reduce(W, m, w, levels):
     "U, V and, as arrays, H, U^T B^T w, V^T B m, z_0 (Eq. 10)."
     B = _Inverse(W)
-    if (_one_by_one(torch.linalg.slogdet, torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)[0] <= 0).any(): raise ValueError("W_h has a real eigenvalue of 1 or more (det(I - W_h) is not positive): no stable fixed point to learn from; is the gain below 1?")
+    if (_one_by_one(torch.linalg.slogdet, torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)[0] <= 0).any():
+        raise ValueError("W_h has a real eigenvalue of 1 or more (det(I - W_h) is not positive): "
+                         "no stable fixed point to learn from; is the gain below 1?")
     p, q = B.transposed(w), B(m)
     U, V, BU, u, v = [], [], [], p, q
     for _ in range(levels):

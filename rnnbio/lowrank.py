@@ -35,7 +35,9 @@ def change_spectrum(
 
 def _change(start, params) -> Tensor:
     if start.W_h.shape != params.W_h.shape: raise ValueError(f"start holds W_h of shape {list(start.W_h.shape)}, but params {list(params.W_h.shape)}: give the same networks, before and after")
-    if start.dtype != params.dtype: raise ValueError(f"start is {start.dtype}, but params {params.dtype}: give both the same dtype")
+    if start.dtype != params.dtype:
+        raise ValueError(f"start is {start.dtype}, but params {params.dtype}: give both the same "
+                         "dtype")
     return (params.W_h - start.W_h).detach()
 
 # %% ../nbs/lib/35_lowrank.ipynb #be9a8a14
@@ -91,7 +93,8 @@ def first_below(
     values, level = numbers("values", values, finite=False), share * numbers("reference", reference, finite=False)
     if not values.ndim: raise ValueError("values must be [..., place], got one number")
     if level.shape not in ((), values.shape[:-1]):
-        raise ValueError(f"reference must be one number, or one for each of values: {list(values.shape[:-1])}, got shape {list(level.shape)}")
+        raise ValueError("reference must be one number, or one for each of values: "
+                         f"{list(values.shape[:-1])}, got shape {list(level.shape)}")
     below = values < level[..., None]
     return np.where(below.any(-1), below.argmax(-1), np.nan)
 

@@ -280,7 +280,8 @@ def learning_curves(
 ) -> xr.Dataset:
     "Curves over corpus, seed and step (the epoch), as figures count them."
     if not (isinstance(fits, (list, tuple)) and fits and all(isinstance(fit, Trained) for fit in fits)):
-        raise TypeError(f"fits must be a list of trained networks, as from train_lstm, got {shown(fits)}")
+        raise TypeError("fits must be a list of trained networks, as from train_lstm, got "
+                        f"{shown(fits)}")
     if len({fit.corpus for fit in fits}) > 1 or len({len(fit.curves["loss"]) for fit in fits}) > 1:
         raise ValueError("fits must be of one corpus and of the same number of epochs")
     stack = lambda get: np.array([[get(fit) for fit in fits]])
@@ -303,8 +304,10 @@ def plot_lstm(
     values = {m: {w: numbers(f"{w} of {m}", _part("values", values, m, w), 2) for w in LINES} for m in MATRICES}
     accuracy = {of: numbers(f"accuracy of {of}", _part("accuracy", accuracy, of), 2) for of in ("ΔW", "W")}
     if wrong := [of for of, curve in accuracy.items() if curve.shape[1] != len(ranks)]:
-        raise ValueError(f"accuracy of {wrong[0]} must be [seed, rank] for {len(ranks)} ranks, got shape {list(accuracy[wrong[0]].shape)}")
-    if lacks := set(CURVES) - set(runs): raise ValueError(f"runs must hold {', '.join(CURVES)}, but lack {', '.join(sorted(lacks))}")
+        raise ValueError(f"accuracy of {wrong[0]} must be [seed, rank] for {len(ranks)} ranks, got "
+                         f"shape {list(accuracy[wrong[0]].shape)}")
+    if lacks := set(CURVES) - set(runs):
+        raise ValueError(f"runs must hold {', '.join(CURVES)}, but lack {', '.join(sorted(lacks))}")
     with figure_style():
         others = [m for m in MATRICES if m != "recurrent, layer 2"]
         figure, ax = plt.subplot_mosaic([[*"aaabbb"], ["loss"] * 3 + ["accuracy"] * 3, np.repeat(others, 2).tolist()], figsize=(7.2, 5.8), layout="constrained")
@@ -327,7 +330,8 @@ def plot_lstm(
 def _part(what, given, *names):
     "What stands under these names; ValueError when nothing does."
     for name in names:
-        if not isinstance(given, dict) or name not in given: raise ValueError(f"{what} must hold {' and '.join(names)}, got {shown(given)}")
+        if not isinstance(given, dict) or name not in given:
+            raise ValueError(f"{what} must hold {' and '.join(names)}, got {shown(given)}")
         given = given[name]
     return given
 

@@ -104,5 +104,6 @@ def in_a_row(
 ) -> Tensor:             # [time * together, trial / together, n_in]
     "Trials one after the other; ValueError when they do not come out even."
     tensor("inputs", inputs, ("time", "trial", "n_in"))
-    if inputs.shape[1] % count("together", together): raise ValueError(f"together must divide the {inputs.shape[1]} trials, got {together}")
+    if inputs.shape[1] % count("together", together):
+        raise ValueError(f"together must divide the {inputs.shape[1]} trials, got {together}")
     return inputs.unflatten(1, (together, -1)).movedim(1, 0).flatten(0, 1)

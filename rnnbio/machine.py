@@ -26,7 +26,8 @@ def switch(
     said = os.environ.get(name, "").strip().lower()
     if said in ON + OFF: return said in ON
     on, off = ", ".join(ON), ", ".join(filter(None, OFF))
-    raise ValueError(f"{name} must be one of {on} (on) or {off} (off), got {shown(os.environ[name])}")
+    raise ValueError(f"{name} must be one of {on} (on) or {off} (off), got "
+                     f"{shown(os.environ[name])}")
 
 def asked_number(
     name:str,           # of the environment's variable: RNNBIO_MEMORY_GB

@@ -64,11 +64,18 @@ class Params:
         runs, n, n_in, n_out = len(self.W_h), self.W_h.shape[-1], self.W_x.shape[-1], self.w.shape[-2]
         shapes = dict(W_h=(runs, n, n), W_x=(runs, n, n_in), w=(runs, n_out, n), b=(runs, n), b_out=(runs, n_out), h0=(runs, n))
         for name, t in self.tensors().items():
-            if not isinstance(t, Tensor): raise TypeError(f"{name} must be a tensor or None, got {shown(t)}")
+            if not isinstance(t, Tensor):
+                raise TypeError(f"{name} must be a tensor or None, got {shown(t)}")
             if t.shape != shapes[name]: raise ValueError(f"{name} must have shape {list(shapes[name])} beside W_h of shape {list(self.W_h.shape)}, got {list(t.shape)}")
-            if t.dtype != self.W_h.dtype: raise ValueError(f"{name} is {t.dtype}, but W_h {self.W_h.dtype}: give all the same float dtype")
-            if t.device != self.W_h.device: raise ValueError(f"{name} is on {t.device}, but W_h on {self.W_h.device}: give all on the same device")
-        if isinstance(self.seeds, str) or not np.iterable(self.seeds): raise ValueError(f"seeds must hold one seed for each of {runs} runs, got {shown(self.seeds)}")
+            if t.dtype != self.W_h.dtype:
+                raise ValueError(f"{name} is {t.dtype}, but W_h {self.W_h.dtype}: give all the "
+                                 "same float dtype")
+            if t.device != self.W_h.device:
+                raise ValueError(f"{name} is on {t.device}, but W_h on {self.W_h.device}: give all "
+                                 "on the same device")
+        if isinstance(self.seeds, str) or not np.iterable(self.seeds):
+            raise ValueError(f"seeds must hold one seed for each of {runs} runs, got "
+                             f"{shown(self.seeds)}")
         object.__setattr__(self, "seeds", tuple(count("seeds", s, 0) for s in self.seeds) or tuple(range(runs)))
         if len(self.seeds) != runs: raise ValueError(f"seeds must hold one seed for each of {runs} runs, got {len(self.seeds)}")
 
@@ -96,7 +103,8 @@ def map(
     function,         # Tensor -> Tensor
 ) -> Params:
     "`function` applied to each tensor."
-    if not callable(function): raise TypeError(f"function must be one of tensors, got {shown(function)}")
+    if not callable(function):
+        raise TypeError(f"function must be one of tensors, got {shown(function)}")
     return Params(**{name: function(t) for name, t in self.tensors().items()}, seeds=self.seeds)
 
 @patch
@@ -107,7 +115,8 @@ def to(
     device=None,
 ) -> Params:
     "The same numbers in another dtype or on another device."
-    if dtype is not None and dtype not in FLOATS: raise ValueError(f"dtype must be a float dtype of torch, got {shown(dtype)}")
+    if dtype is not None and dtype not in FLOATS:
+        raise ValueError(f"dtype must be a float dtype of torch, got {shown(dtype)}")
     where = device_of("device", device)
     return self.map(lambda t: t.to(device=where, dtype=dtype))
 
@@ -128,10 +137,13 @@ def cat(
 ) -> Params:
     "All runs of several ensembles, one after the other."
     for e in (ensembles := list(ensembles) if np.iterable(ensembles) else [ensembles]):
-        if not isinstance(e, Params): raise TypeError(f"ensembles must be several Params, got {shown(e)}")
+        if not isinstance(e, Params):
+            raise TypeError(f"ensembles must be several Params, got {shown(e)}")
     names = {tuple(e.tensors()) for e in ensembles}
     sizes = {(e.W_x.shape[1:], e.w.shape[1:], e.dtype, e.device) for e in ensembles}
-    if len(sizes) > 1: raise ValueError(f"ensembles to join must be of the same units, inputs, outputs and dtype, got {'; '.join(map(repr, ensembles))}")
+    if len(sizes) > 1:
+        raise ValueError("ensembles to join must be of the same units, inputs, outputs and dtype, "
+                         f"got {'; '.join(map(repr, ensembles))}")
     if len(names) != 1: raise ValueError(f"ensembles to join must hold the same tensors, got {sorted(names)}")
     return cls(**{name: torch.cat([getattr(e, name) for e in ensembles]) for name in names.pop()}, seeds=sum((e.seeds for e in ensembles), ()))
 
@@ -148,15 +160,19 @@ def init(
 ) -> Params:
     "The networks of these seeds before training."
     seeds, n = distinct_seeds(seeds), self.n_hidden
-    if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64): raise ValueError(f"dtype must be torch.float32 or torch.float64, got {shown(dtype)}")
+    if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype must be torch.float32 or torch.float64, got {shown(dtype)}")
     for name, draws in ("recurrent", recurrent), ("input", input), ("output", output):
-        if not callable(draws) or isinstance(draws, type): raise TypeError(f"{name} must be an initializer, like gaussian(gain=0.5), got {shown(draws)}")
+        if not callable(draws) or isinstance(draws, type):
+            raise TypeError(f"{name} must be an initializer, like gaussian(gain=0.5), got "
+                            f"{shown(draws)}")
     weights = dict(W_h=recurrent(n, seeds), W_x=input(n, seeds, self.n_in, "input"), w=output(self.n_out, seeds, n, "output"))
     if self.bias:
         layer = lambda rows, fan_in, stream: draw("uniform", (rows,), seeds, stream) / fan_in**.5
         weights |= dict(b=layer(n, self.n_in, "bias/input") + layer(n, n, "bias/recurrent"), b_out=layer(self.n_out, n, "bias/output"))
     for name, t in weights.items():
-        if not isinstance(t, Tensor): raise TypeError(f"the initializer of {name} must give a tensor, got {shown(t)}")
+        if not isinstance(t, Tensor):
+            raise TypeError(f"the initializer of {name} must give a tensor, got {shown(t)}")
     params = Params(**{name: t.to(dtype) for name, t in weights.items()}, seeds=seeds)
     check_params(self, params)
     return params
@@ -208,9 +224,11 @@ def start_state(params:Params, n_trials:int) -> Tensor:
 
 def check_inputs(model:LeakyRNN, params:Params, inputs:Tensor) -> None:
     "ValueError unless these inputs can drive this ensemble."
-    if not isinstance(params, Params): raise TypeError(f"params must be Params, got {shown(params)}")
+    if not isinstance(params, Params):
+        raise TypeError(f"params must be Params, got {shown(params)}")
     tensor("inputs", inputs, ("time", "trial", model.n_in), ("run", "time", "trial", model.n_in))
-    if inputs.ndim == 4 and len(inputs) != len(params): raise ValueError(f"inputs are for {len(inputs)} runs, but params hold {len(params)}")
+    if inputs.ndim == 4 and len(inputs) != len(params):
+        raise ValueError(f"inputs are for {len(inputs)} runs, but params hold {len(params)}")
     if inputs.dtype != params.dtype: raise ValueError(f"inputs are {inputs.dtype}, but params {params.dtype}: convert one with .to(dtype)")
 
 # %% ../nbs/lib/20_models.ipynb #b423c5bf

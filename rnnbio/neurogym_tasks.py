@@ -34,11 +34,14 @@ def read_timing(
         if right and _NUMBERS[kind]: right = values[-2] <= values[-1]
     except ValueError: right = False
     if not right:
-        raise ValueError(f"timing of {period} must be {_TIMING}; got {'TruncExp' * exponential}{shown(timing[1] if exponential else timing)}")
+        raise ValueError(f"timing of {period} must be {_TIMING}; got "
+                         f"{'TruncExp' * exponential}{shown(timing[1] if exponential else timing)}")
     if kind == "truncated_exponential" and values[1] < values[2]:
         mean, a, b = values
         if not mean > 0 or math.exp(-a / mean) - math.exp(-b / mean) < 1e-4:
-            raise ValueError(f"timing of {period} must be likely to lie between {a:g} and {b:g} ms, but an exponential with mean {mean:g} hardly ever does: it is drawn again until it does")
+            raise ValueError(f"timing of {period} must be likely to lie between {a:g} and {b:g} "
+                             f"ms, but an exponential with mean {mean:g} hardly ever does: it is "
+                             "drawn again until it does")
     return kind, values
 
 def duration_limits(
@@ -86,7 +89,8 @@ class NeurogymTask(Task):
     ):
         if isinstance(timing, str) and timing == "short": timing = self.short
         if not isinstance(timing, dict | None) or not all(isinstance(name, str) for name in timing or {}):
-            raise ValueError(f"timing must be a dictionary {{period: ms}} or 'short', got {shown(timing)}")
+            raise ValueError(f"timing must be a dictionary {{period: ms}} or 'short', got "
+                             f"{shown(timing)}")
         ngym = _neurogym()
         self.step_ms, sigma = real("dt", dt, 1e-9), real("sigma", sigma, 0, 1e18)
         if not isinstance(dt, (int, float)): dt = self.step_ms
@@ -102,7 +106,8 @@ class NeurogymTask(Task):
         limits = {period: duration_limits(*read, dt) for period, read in timings.items()}
         self.longest = int(sum(most for _, most in limits.values()) / dt)
         if limits["decision"][0] < dt:
-            raise ValueError(f"timing of decision must be at least one step of dt = {dt} ms, got {shown(self.env.timing['decision'])}")
+            raise ValueError(f"timing of decision must be at least one step of dt = {dt} ms, got "
+                             f"{shown(self.env.timing['decision'])}")
         self.steps = self.longest if batching == "trial" else count("seq_len", seq_len)
         self.padded = batching == "trial" and any(least < most for least, most in limits.values())
         self.n_in, self.n_out = self.env.observation_space.shape[0], int(self.env.action_space.n)
@@ -142,18 +147,22 @@ class NeurogymTask(Task):
     def _asked(self, conditions:dict, during:dict, **valid):
         "Conditions and periods as arrays; ValueError when they cannot be those of some trials. `valid`: what each condition may be; None: any number."
         if not isinstance(conditions, dict) or set(conditions) != set(valid):
-            raise ValueError(f"conditions must hold {', '.join(valid)}, got {shown(list(conditions) if isinstance(conditions, dict) else conditions)}")
+            raise ValueError(f"conditions must hold {', '.join(valid)}, got "
+                             f"{shown(list(conditions) if isinstance(conditions, dict) else conditions)}")
         conditions = {name: np.asarray(values) for name, values in conditions.items()}
         n = len(numbers("ground_truth", conditions["ground_truth"], 1))
         for name, may in valid.items():
             if len(numbers(name, conditions[name], 1)) != n:
-                raise ValueError(f"{name} must be [trial], as long as ground_truth ({n}), got {len(conditions[name])}")
+                raise ValueError(f"{name} must be [trial], as long as ground_truth ({n}), got "
+                                 f"{len(conditions[name])}")
             if may is not None and not (conditions[name].dtype.kind in "iu" and np.isin(conditions[name], may).all()):
-                raise ValueError(f"{name} must be one of {', '.join(map(str, may))} in each trial, got {shown(conditions[name].tolist())}")
+                raise ValueError(f"{name} must be one of {', '.join(map(str, may))} in each trial, "
+                                 f"got {shown(conditions[name].tolist())}")
         for name in (*self.env.timing, "trial"):
             found = np.asarray(during.get(name) if isinstance(during, dict) else None)
             if found.dtype != bool or found.shape != (self.longest, n):
-                raise ValueError(f"during must hold when {name} is on, True or False [{self.longest}, {n}], got {shown(found)}")
+                raise ValueError(f"during must hold when {name} is on, True or False "
+                                 f"[{self.longest}, {n}], got {shown(found)}")
         return conditions, during
 
     def _served(self, n_trials:int) -> int:

@@ -97,7 +97,8 @@ def _at(what, table, name):
 def _columns(what, values, n, of):
     "One column for each of `n`?"
     if values.shape[1] != n:
-        raise ValueError(f"{what} must have a column for each of {n} {of}, got shape {list(values.shape)}")
+        raise ValueError(f"{what} must have a column for each of {n} {of}, got shape "
+                         f"{list(values.shape)}")
 
 def _names(what, value):
     "Labels as text."
@@ -110,7 +111,8 @@ def _names(what, value):
 def _colors(what, value, n):
     "A colour for each of `n` conditions."
     if not isinstance(value, (list, tuple)) or len(value) != n:
-        raise ValueError(f"{what} must be a list of {n} colours, one for each condition, got {shown(value)}")
+        raise ValueError(f"{what} must be a list of {n} colours, one for each condition, got "
+                         f"{shown(value)}")
     return [_color(f"{what}[{i}]", color) for i, color in enumerate(value)]
 
 def _yes_no(what, value, shape):
@@ -118,7 +120,8 @@ def _yes_no(what, value, shape):
     try: found = np.asarray(value)
     except (TypeError, ValueError, RuntimeError): found = np.array(None)
     if found.dtype != bool or found.shape != shape:
-        raise ValueError(f"{what} must be True and False in the values' shape {list(shape)}, got {shown(value)}")
+        raise ValueError(f"{what} must be True and False in the values' shape {list(shape)}, got "
+                         f"{shown(value)}")
     return found
 
 def _levels(what, value):
@@ -147,7 +150,8 @@ def plot_trial(
     outputs = None if outputs is None else numbers("outputs", outputs, 2, finite=False)
     for what, value in dict(targets=targets, mask=on, outputs=outputs).items():
         if value is not None and (value.ndim not in (1, 2) or len(value) != len(inputs)):
-            raise ValueError(f"{what} must have the {len(inputs)} steps of inputs, got shape {list(value.shape)}")
+            raise ValueError(f"{what} must have the {len(inputs)} steps of inputs, got shape "
+                             f"{list(value.shape)}")
     t = _time(len(inputs), step_ms)
     input_names = input_names and _names("input_names", input_names)
     output_names = output_names and _names("output_names", output_names)
@@ -166,7 +170,8 @@ def plot_trial(
 
 def _time(n, step_ms):
     "The axis of time, in steps or milliseconds."
-    if step_ms is not None and step_ms <= 0: raise ValueError(f"step_ms must be above 0, got {step_ms}")
+    if step_ms is not None and step_ms <= 0:
+        raise ValueError(f"step_ms must be above 0, got {step_ms}")
     return np.arange(n) * (step_ms or 1)
 
 def _channels(ax, t, columns, names):
@@ -225,7 +230,8 @@ def plot_learning(
     for label, runs in curves.items():
         n = runs.shape[1]
         if start >= n:
-            raise ValueError(f"start must lie below the {n} steps of curves[{label!r}], got {start}")
+            raise ValueError(f"start must lie below the {n} steps of curves[{label!r}], got "
+                             f"{start}")
         color = _color(f"colors[{label!r}]", _at("colors", colors, label))
         steps = np.arange(start, n, max(1, (n - start) // 400))      # more points than pixels only make the file large
         smooth = moving_average(runs, window)[:, steps]
@@ -312,7 +318,8 @@ def plot_treatments(
     n_gains = len(next(iter(curves.values())))
     for row, bars in ends.items():
         if len(curves[row]) != n_gains:
-            raise ValueError(f"curves[{row!r}] must have {n_gains} gains as the first row, got {len(curves[row])}")
+            raise ValueError(f"curves[{row!r}] must have {n_gains} gains as the first row, got "
+                             f"{len(curves[row])}")
         for gain in curves[row]: real(f"a gain of curves[{row!r}]", gain)
         for name, values in bars.items():
             _color(f"colors[{name!r}]", _at("colors", colors, name))
@@ -397,7 +404,8 @@ def plot_conditions(
     columns = list(next(iter(rows.values())))
     for quantity, panels in rows.items():
         if list(panels) != columns:
-            raise ValueError(f"rows[{quantity!r}] must have the columns {columns} of the first, got {list(panels)}")
+            raise ValueError(f"rows[{quantity!r}] must have the columns {columns} of the first, "
+                             f"got {list(panels)}")
         for column, values in panels.items():
             _columns(f"rows[{quantity!r}][{column!r}]", values, len(names), "conditions")
     for quantity in log: one_of("a quantity of log", quantity, rows)

@@ -92,7 +92,8 @@ class Figure:
 
     def _folder(self, out):
         if not isinstance(out, (str, os.PathLike)):
-            raise TypeError(f"out must be a folder's path, got {shown(out)} (a number as a name: papermill -r out ...)")
+            raise TypeError(f"out must be a folder's path, got {shown(out)} (a number as a name: "
+                            "papermill -r out ...)")
         if str(out): return user_path("out", out)
         if self.profile == "test": return Path(tempfile.mkdtemp(prefix="rnnbio-test-"))
         profile = self.profile + (f"-seed{self.seed}" if self.seed else "")
@@ -101,7 +102,8 @@ class Figure:
     def __getattr__(self, name):
         settings = self.__dict__.get("settings", {})
         if name not in settings:
-            raise AttributeError(f"figure has no setting {name!r}: its profile gives {', '.join(map(str, settings))}")
+            raise AttributeError(f"figure has no setting {name!r}: its profile gives "
+                                 f"{', '.join(map(str, settings))}")
         return settings[name]
 
     def __repr__(self): return f"{self.name}, {self.profile} profile, seeds {self.seeds[0]} to {self.seeds[-1]}, {self.device}: {self.settings}"
@@ -158,7 +160,8 @@ class Figure:
         one_of("claim", id, self.claims)
         values = numbers("values", values, finite=False)
         if values.ndim not in (1, 2):
-            raise ValueError(f"values must be [seed] or [seed, condition], got shape {list(values.shape)}")
+            raise ValueError("values must be [seed] or [seed, condition], got shape "
+                             f"{list(values.shape)}")
         self.evidence.setdefault(beside, {})[id] = values
 
     def report(self) -> pd.DataFrame:
@@ -176,9 +179,11 @@ def _place(name):
     root, parts = project_root() / "nbs", name.split("/")
     papers = sorted(path.parent.name for path in root.glob("*/claims.toml"))
     if not papers:
-        raise FileNotFoundError(f"{root} holds no paper with claims.toml: a figure is made inside the project")
+        raise FileNotFoundError(f"{root} holds no paper with claims.toml: a figure is made inside "
+                                "the project")
     if len(parts) != 2 or not parts[1]:
-        raise ValueError(f"name must be paper/notebook, like zhang2024/fig1_initial_gain, got {shown(name)}")
+        raise ValueError("name must be paper/notebook, like zhang2024/fig1_initial_gain, got "
+                         f"{shown(name)}")
     user_path("name", name)
     return one_of("the paper in name", parts[0], papers), parts[1], root / parts[0] / "claims.toml"
 
@@ -191,7 +196,8 @@ def _refuse_lost_labels(table):
         read = pd.read_csv(io.StringIO(labels.to_csv(index=False, header=["label"])))
         lost = labels[read.label.isna()]
         if len(lost):
-            raise ValueError(f"table: the label {lost.iloc[0]!r} in column {name!r} is missing to pandas: use another word")
+            raise ValueError(f"table: the label {lost.iloc[0]!r} in column {name!r} is missing to "
+                             "pandas: use another word")
 
 def _refuse_other_data(runs, variables, axes):
     "Is this what a sweep gives?"
@@ -199,7 +205,8 @@ def _refuse_other_data(runs, variables, axes):
     missing += [axis for axis in axes if axis not in runs.dims]
     if missing:
         wanted = f"{', '.join(variables)} over {', '.join(axes)}"
-        raise ValueError(f"runs must be a sweep's data set with {wanted}: it lacks {', '.join(missing)}")
+        raise ValueError(f"runs must be a sweep's data set with {wanted}: it lacks "
+                         f"{', '.join(missing)}")
 
 # %% ../nbs/lib/15_report.ipynb #ba55115b
 @checked

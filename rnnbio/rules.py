@@ -49,7 +49,9 @@ BACK = ("none", "full", "diagonal", "types")
 def _types(types) -> str|tuple:
     "Cell types, if they are some."
     if isinstance(types, str): return one_of("types", types, ("cells", "dale"))
-    if not np.iterable(types): raise ValueError(f"types must be 'cells', 'dale' or a number for each unit, got {shown(types)}")
+    if not np.iterable(types):
+        raise ValueError("types must be 'cells', 'dale' or a number for each unit, got "
+                         f"{shown(types)}")
     return tuple(count("types", k, 0) for k in types)
 
 def _frozen(matrix) -> tuple:

@@ -49,9 +49,12 @@ class FlipFlop(_Timed):
         "The trials with these pulses; the first comes at time 1."
         intervals, channels, signs = whole_numbers("intervals", intervals, 1, 2**31, 2), whole_numbers("channels", channels, 0, 1, 2), whole_numbers("signs", signs, -1, 1, 2)
         if not intervals.shape == channels.shape == signs.shape:
-            raise ValueError(f"intervals, channels and signs must be [pulse, trial], got shapes {list(intervals.shape)}, {list(channels.shape)} and {list(signs.shape)}")
+            raise ValueError("intervals, channels and signs must be [pulse, trial], got shapes "
+                             f"{list(intervals.shape)}, {list(channels.shape)} and "
+                             f"{list(signs.shape)}")
         if (signs == 0).any():
-            raise ValueError(f"signs must be -1 or 1, got 0 at {np.argwhere(signs == 0)[0].tolist()}")
+            raise ValueError("signs must be -1 or 1, got 0 at "
+                             f"{np.argwhere(signs == 0)[0].tolist()}")
         t, width, wait = np.arange(self.steps)[:, None], _steps(1, self.dt), _steps(5, self.dt)
         onsets = _steps(1, self.dt) + np.concatenate([0 * intervals[:1], intervals.cumsum(0)])
         inputs, targets, mask = np.zeros((self.steps, intervals.shape[1], 2)), np.zeros((self.steps, intervals.shape[1], 2)), np.zeros((self.steps, intervals.shape[1]), bool)
@@ -107,9 +110,11 @@ class Mante(_Timed):
         "The trials with these conditions."
         coherence, context, noise = numbers("coherence", coherence, 2), whole_numbers("context", context, 0, 1), numbers("noise", noise, 3)
         if coherence.shape != (2, len(context)):
-            raise ValueError(f"coherence must be [2, trial] and context [trial], got shapes {list(coherence.shape)} and {list(context.shape)}")
+            raise ValueError("coherence must be [2, trial] and context [trial], got shapes "
+                             f"{list(coherence.shape)} and {list(context.shape)}")
         if noise.shape != (self.steps, len(context), 2):
-            raise ValueError(f"noise must be [time, trial, 2] = [{self.steps}, {len(context)}, 2], got shape {list(noise.shape)}")
+            raise ValueError(f"noise must be [time, trial, 2] = [{self.steps}, {len(context)}, 2], "
+                             f"got shape {list(noise.shape)}")
         t = np.arange(self.steps)[:, None, None]
         stimulus = (t >= self.fixation) & (t < self.fixation + self.stimulus)
         deciding = t >= self.steps - self.decision

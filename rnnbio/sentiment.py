@@ -64,12 +64,14 @@ def build_corpus(
     text("name", name)
     count("n_in", n_in)
     if not isinstance(splits, dict) or set(splits) != {"train", "valid", "test"}:
-        raise ValueError(f"splits must hold train, valid and test, got {shown(list(splits) if isinstance(splits, dict) else splits)}")
+        raise ValueError("splits must hold train, valid and test, got "
+                         f"{shown(list(splits) if isinstance(splits, dict) else splits)}")
     for part, some in splits.items():
         for i, sentence in enumerate(some): _check_sentence(f"splits[{part!r}][{i}]", sentence)
     for word, vector in known.items():
         if len(numbers(f"the vector of {word!r}", vector, 1)) != n_in:
-            raise ValueError(f"the vector of {word!r} must have n_in = {n_in} numbers, got {len(vector)}")
+            raise ValueError(f"the vector of {word!r} must have n_in = {n_in} numbers, got "
+                             f"{len(vector)}")
     words = ["<unk>", "<pad>", *sorted({word for sentence, _ in splits["train"] for word in sentence})]
     place = {word: i for i, word in enumerate(words)}
     vectors = np.stack([np.zeros(n_in)] * 2 + [known[w] if w in known else generator(seed, f"vector/{w}").standard_normal(n_in) for w in words[2:]])
@@ -80,7 +82,8 @@ def _check_sentence(where:str, sentence) -> None:
     try: words, label = sentence
     except (TypeError, ValueError): words, label = None, None
     if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words) or label not in (0, 1):
-        raise ValueError(f"{where} must be a list of words and a label, 0 or 1, got {shown(sentence)}")
+        raise ValueError(f"{where} must be a list of words and a label, 0 or 1, got "
+                         f"{shown(sentence)}")
 
 # %% ../nbs/lib/24_sentiment.ipynb #b2fe8e95
 POSITIVE = "brilliant charming clever delightful engaging fine funny gorgeous graceful great honest inspired lovely lively masterful moving original powerful smart stunning subtle superb sweet tender thrilling touching vivid warm wise witty".split()
@@ -176,7 +179,8 @@ def _lines(path, member:str):
         if member:
             with zipfile.ZipFile(path) as archive:
                 if member not in archive.namelist():
-                    raise ValueError(f"{path} must hold {member}, got {', '.join(archive.namelist())[:300] or 'nothing'}")
+                    raise ValueError(f"{path} must hold {member}, got "
+                                     f"{', '.join(archive.namelist())[:300] or 'nothing'}")
                 with archive.open(member) as file: yield from enumerate(file, 1)
         else:
             with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as file: yield from enumerate(file, 1)
@@ -198,7 +202,8 @@ def read_vectors(
             try: vector = np.array(rest.split(), float)
             except ValueError as e: raise ValueError(f"{named}, line {n}: {e}") from None
             if len(vector) != n_in or not np.isfinite(vector).all():
-                raise ValueError(f"{named}, line {n}: a vector must have {n_in} finite numbers, got {len(vector)}")
+                raise ValueError(f"{named}, line {n}: a vector must have {n_in} finite numbers, "
+                                 f"got {len(vector)}")
             found[word.decode()] = vector
     return found
 

@@ -126,7 +126,8 @@ class Store:
     ) -> list[str]:     # their keys
         "Write results, each whole or not at all; one that is there already stays."
         if not hasattr(results, "__iter__"):
-            raise TypeError(f"results must be (config, tensors, facts) of each, got {shown(results)}")
+            raise TypeError("results must be (config, tensors, facts) of each, got "
+                            f"{shown(results)}")
         write = lambda some: write_folders(self.root / "tmp", [self._files(one) for one in some])
         return [key for some in batched(results, 256) for key in write(some)]
 

@@ -64,7 +64,8 @@ class along:
 
     def __post_init__(self):
         text("axis of along", self.axis)
-        if isinstance(self.values, (str, bytes, dict, set)) or not np.iterable(self.values) or getattr(self.values, "ndim", 1) != 1: raise ValueError(
+        if isinstance(self.values, (str, bytes, dict, set)) or not np.iterable(self.values) or getattr(self.values, "ndim", 1) != 1:
+            raise ValueError(
             f"values of along({self.axis!r}, ...) must be one for each on the axis, got {shown(self.values)}")
         object.__setattr__(self, "values", tuple(map(python_value, self.values)))
 

@@ -73,9 +73,12 @@ class Task:
         trials = as_trials(drawn)
         wanted, labelled = (steps, n_trials, self.n_in), self.loss == "cross-entropy"
         if trials.inputs.shape != wanted:
-            raise ValueError(f"task {self.name} must draw inputs [time, trial, n_in] = {list(wanted)}, got shape {list(trials.inputs.shape)}")
+            raise ValueError(f"task {self.name} must draw inputs [time, trial, n_in] = "
+                             f"{list(wanted)}, got shape {list(trials.inputs.shape)}")
         if trials.labelled != labelled:
-            raise ValueError(f"task {self.name} with loss {self.loss} must draw targets that are {'labels' if labelled else 'real numbers'}, got {trials.targets.dtype}")
+            raise ValueError(f"task {self.name} with loss {self.loss} must draw targets that are "
+                             f"{'labels' if labelled else 'real numbers'}, got "
+                             f"{trials.targets.dtype}")
         check_targets(trials, self.n_out)
         return trials
 
@@ -107,10 +110,12 @@ def as_trials(
 ) -> Trials:
     "A batch from numpy arrays; real numbers as float32."
     if not isinstance(arrays, dict):
-        raise TypeError(f"arrays must be a dictionary with inputs, targets and mask, got {shown(arrays)}")
+        raise TypeError("arrays must be a dictionary with inputs, targets and mask, got "
+                        f"{shown(arrays)}")
     known_options("a batch", arrays, ("inputs", "targets", "mask", "response"))
     if missing := {"inputs", "targets", "mask"} - set(arrays):
-        raise TypeError(f"arrays must hold inputs, targets and mask, but lack {', '.join(sorted(missing))}")
+        raise TypeError("arrays must hold inputs, targets and mask, but lack "
+                        f"{', '.join(sorted(missing))}")
     return Trials(**{name: _tensor(name, a) for name, a in arrays.items()})
 
 def _tensor(name:str, array) -> torch.Tensor:
@@ -128,7 +133,8 @@ def check_task(
     "TypeError unless it has n_in, n_out, steps and sample(n_trials, seed, step)."
     lacks = [name for name in ("n_in", "n_out", "steps", "sample") if isinstance(task, type) or not hasattr(task, name)]
     if not lacks: return task
-    raise TypeError(f"{what} must have {', '.join(lacks)} (a task is an object with n_in, n_out, steps and sample(n_trials, seed, step)), got {shown(task)}")
+    raise TypeError(f"{what} must have {', '.join(lacks)} (a task is an object with n_in, n_out, "
+                    f"steps and sample(n_trials, seed, step)), got {shown(task)}")
 
 # %% ../nbs/lib/21_tasks.ipynb #5c279299
 TASKS = {                                                # name: (module, class)
@@ -172,7 +178,8 @@ def whole_numbers(
     "`value` as an array of whole numbers from `least` to `most`; ValueError when it holds something else."
     found = np.asarray(value)
     if found.dtype.kind not in "iu" or found.ndim != ndim or not found.size or found.min() < least or found.max() > most:
-        raise ValueError(f"{what} must be whole numbers from {least} to {most} on {ndim} {'axis' if ndim == 1 else 'axes'}, got {shown(value)}")
+        raise ValueError(f"{what} must be whole numbers from {least} to {most} on {ndim} "
+                         f"{'axis' if ndim == 1 else 'axes'}, got {shown(value)}")
     return found
 
 # %% ../nbs/lib/21_tasks.ipynb #d7c018fa
@@ -207,7 +214,8 @@ class Romo(Task):
         "The trials with these amplitudes and delays."
         amplitudes, delay = numbers("amplitudes", amplitudes, 2), whole_numbers("delay", delay, 0, self.longest)
         if amplitudes.shape != (2, *delay.shape):
-            raise ValueError(f"amplitudes must be [2, trial] and delay [trial], got shapes {list(amplitudes.shape)} and {list(delay.shape)}")
+            raise ValueError("amplitudes must be [2, trial] and delay [trial], got shapes "
+                             f"{list(amplitudes.shape)} and {list(delay.shape)}")
         t = np.arange(self.steps)[:, None]
         first = self.fixation
         second = first + self.pulse + delay

@@ -49,7 +49,8 @@ class task_aligned:
     def __call__(self, n:int, seeds) -> Tensor:
         "[run, n, n], float64."
         if (shape := (len(distinct_seeds(seeds)), count("n", n))) != self.F.shape[:2]:
-            raise ValueError(f"F of shape {list(self.F.shape)} is not of {shape[0]} networks of {n} units")
+            raise ValueError(f"F of shape {list(self.F.shape)} is not of {shape[0]} networks of "
+                             f"{n} units")
         U, S, V = torch.linalg.svd(self.F.double())
         W = (U[..., :self.rank] * S[:, None, :self.rank]) @ V[:, :self.rank]
         return W * (S.norm(dim=1) / S[:, :self.rank].norm(dim=1))[:, None, None]
@@ -65,10 +66,12 @@ class Taught(Task):
         if not isinstance(task, Task): raise TypeError(f"task must be a Task, got {shown(task)}")
         if task.loss != "cross-entropy": raise ValueError(f"task must have labels, but {task.name} has {task.loss}")
         if not isinstance(model, LeakyRNN) or not isinstance(teachers, Params):
-            raise TypeError(f"model must be a LeakyRNN and teachers its Params, got {shown(model)} and {shown(teachers)}")
+            raise TypeError(f"model must be a LeakyRNN and teachers its Params, got {shown(model)} "
+                            f"and {shown(teachers)}")
         check_params(model, teachers)
         if (model.n_in, model.n_out) != (task.n_in, task.n_out):
-            raise ValueError(f"model must have the {task.n_in} inputs and {task.n_out} outputs of {task.name}, got {model.n_in} and {model.n_out}")
+            raise ValueError(f"model must have the {task.n_in} inputs and {task.n_out} outputs of "
+                             f"{task.name}, got {model.n_in} and {model.n_out}")
         self.task, self.model, self.teachers = task, model, teachers
         self.name, self.loss, self.n_in, self.n_out, self.steps = f"{task.name}, taught", task.loss, task.n_in, task.n_out, task.steps
         self.input_names, self.output_names, self.step_ms, self.deviations, self.padded = task.input_names, task.output_names, task.step_ms, task.deviations, task.padded

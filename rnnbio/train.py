@@ -95,8 +95,11 @@ def load(
     try:
         metadata = parse_json("its header", data[8:8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         about, tensors = parse_json("its settings", metadata["rnnbio"]), parse_tensors(data)
-        if about["format"] not in (1, FIT_FORMAT): raise ValueError(f"it has format {shown(about['format'])}, but this version of rnnbio reads formats 1 and {FIT_FORMAT}")
-        if about["format"] > 1 and metadata["sha256"] != _fingerprint(metadata["rnnbio"], tensors): raise ValueError("it is not what was written: its checksum differs")
+        if about["format"] not in (1, FIT_FORMAT):
+            raise ValueError(f"it has format {shown(about['format'])}, but this version of rnnbio "
+                             f"reads formats 1 and {FIT_FORMAT}")
+        if about["format"] > 1 and metadata["sha256"] != _fingerprint(metadata["rnnbio"], tensors):
+            raise ValueError("it is not what was written: its checksum differs")
         return _fit(cls, about, tensors)
     except Exception as e: raise ValueError(f"{path} is not a fit saved by rnnbio: {type(e).__name__} {str(e)[:300]}") from e
 
@@ -124,9 +127,12 @@ def _check_task(model, params, task, n_trials) -> Trials:
     if (task.n_in, task.n_out) != (model.n_in, model.n_out):
         raise ValueError(f"task has (n_in, n_out) = {(task.n_in, task.n_out)}, but model {(model.n_in, model.n_out)}")
     trials = task.sample(n_trials, params.seeds[0], 0)
-    if not isinstance(trials, Trials): raise TypeError(f"task.sample must give Trials, got {shown(trials)}")
+    if not isinstance(trials, Trials):
+        raise TypeError(f"task.sample must give Trials, got {shown(trials)}")
     if (shape := list(trials.inputs.shape)) != (wanted := [task.steps, n_trials, task.n_in]):
-        raise ValueError(f"task.sample must give inputs [time, trial, n_in] of shape {wanted}, as task.steps and n_trials say, got {shape} (shorter trials are padded, with mask 0)")
+        raise ValueError(f"task.sample must give inputs [time, trial, n_in] of shape {wanted}, as "
+                         f"task.steps and n_trials say, got {shape} (shorter trials are padded, "
+                         "with mask 0)")
     trials = trials.to(params.dtype)
     check_targets(trials, model.n_out)
     return trials
@@ -208,9 +214,13 @@ def train(
     params = params.map(Tensor.detach)                # weights of a torch module may want gradients; none flow here
     rule, optimizer, steps, n_trials, keep_signs = get_rule(rule), get_optimizer(optimizer), count("steps", steps), count("n_trials", n_trials), flag("keep_signs", keep_signs)
     every = _check_measures(every, measure)
-    if not isinstance(floss, flossing | None): raise TypeError(f"floss must be a flossing(...) or None, got {shown(floss)}")
-    if not isinstance(resume, State | None): raise TypeError(f"resume must be a State, as `watch` is given, or None, got {shown(resume)}")
-    if not (watch is None or callable(watch)): raise TypeError(f"watch must be a function of the state or None, got {shown(watch)}")
+    if not isinstance(floss, flossing | None):
+        raise TypeError(f"floss must be a flossing(...) or None, got {shown(floss)}")
+    if not isinstance(resume, State | None):
+        raise TypeError("resume must be a State, as `watch` is given, or None, got "
+                        f"{shown(resume)}")
+    if not (watch is None or callable(watch)):
+        raise TypeError(f"watch must be a function of the state or None, got {shown(watch)}")
     rates, trained = _rates(lr, len(params), params.W_h), _trained(trained, params)
     if floss and "W_h" not in trained: raise ValueError(f"floss changes W_h, which trained={trained} leaves out")
     signs = _signs(params, trained) if keep_signs else None
@@ -240,11 +250,18 @@ def train(
 
 def _check_measures(every, measure) -> int|None:
     "`every`; ValueError when it and `measure` do not say what to measure when."
-    if not isinstance(measure, dict | None): raise TypeError(f"measure must be a dictionary {{name: function(model, params)}} or None, got {shown(measure)}")
+    if not isinstance(measure, dict | None):
+        raise TypeError(f"measure must be a dictionary {{name: function(model, params)}} or None, "
+                        f"got {shown(measure)}")
     for name, function in (measure or {}).items():
-        if not isinstance(name, str) or not callable(function): raise TypeError(f"measure must hold functions by name, got {shown(name)}: {shown(function)}")
-    if taken := {"loss", "accuracy", "diverged", "lr", "seed", "run", "step", "at"} & set(measure or ()): raise ValueError(f"measure must use other names than {sorted(taken)}, which results have")
-    if (every is None) != (not measure): raise ValueError(f"every and measure go together, got every={every!r} and measure={shown(measure)}")
+        if not isinstance(name, str) or not callable(function):
+            raise TypeError(f"measure must hold functions by name, got {shown(name)}: "
+                            f"{shown(function)}")
+    if taken := {"loss", "accuracy", "diverged", "lr", "seed", "run", "step", "at"} & set(measure or ()):
+        raise ValueError(f"measure must use other names than {sorted(taken)}, which results have")
+    if (every is None) != (not measure):
+        raise ValueError(f"every and measure go together, got every={every!r} and "
+                         f"measure={shown(measure)}")
     return None if every is None else count("every", every)
 
 @contextlib.contextmanager
@@ -268,7 +285,9 @@ def _floss(state, model, params, task, how) -> None:
 def _resumed(state:State, params, steps, trained, every) -> State:
     "A state with room for all steps; ValueError when it is of other networks, or further than asked for."
     fresh = _start(params, steps, trained)
-    if not (isinstance(state.theta, Tensor) and isinstance(state.step, int)): raise TypeError(f"resume must be a State as `watch` is given, got theta {shown(state.theta)} at step {shown(state.step)}")
+    if not (isinstance(state.theta, Tensor) and isinstance(state.step, int)):
+        raise TypeError("resume must be a State as `watch` is given, got theta "
+                        f"{shown(state.theta)} at step {shown(state.step)}")
     if state.theta.shape != fresh.theta.shape: raise ValueError(f"resume holds {list(state.theta.shape)} numbers [run, number], but params {list(fresh.theta.shape)}")
     if state.step > steps: raise ValueError(f"resume stands at step {state.step}, beyond steps = {steps}")
     fresh.curves[..., :state.step] = state.curves[..., :state.step]

@@ -28,7 +28,9 @@ class Trials:
         r = m > 0 if self.response is None else _as_tensor("response", self.response).bool()
         if not x.is_floating_point(): raise ValueError(f"inputs must be floating point, got {x.dtype}")
         if x.ndim not in (3, 4): raise ValueError(f"inputs must be [time, trial, n_in] or [run, time, trial, n_in], got shape {list(x.shape)}")
-        if 0 in x.shape or 0 in y.shape: raise ValueError(f"inputs and targets must not be empty, got shapes {list(x.shape)} and {list(y.shape)}")
+        if 0 in x.shape or 0 in y.shape:
+            raise ValueError(f"inputs and targets must not be empty, got shapes {list(x.shape)} "
+                             f"and {list(y.shape)}")
         lead, labelled = x.shape[:-1], not y.is_floating_point()
         if labelled and y.dtype == torch.bool: raise ValueError("targets must be float (squared error) or integer labels (cross-entropy), got bool")
         for name, t, shape in ("targets", y, y.shape if labelled else y.shape[:-1]), ("mask", m, m.shape), ("response", r, r.shape):
@@ -40,7 +42,9 @@ class Trials:
         if labelled and y.min() < 0: raise ValueError(f"targets must be labels of 0 or more, got {int(y.min())}")
         if m.min() < 0: raise ValueError(f"mask must be 0 or more, got {float(m.min())}")
         m = m.to(x.dtype)
-        if not torch.isfinite(m.sum()): raise ValueError(f"mask must have a sum that {x.dtype} holds, got {float(m.max())} as its largest weight")
+        if not torch.isfinite(m.sum()):
+            raise ValueError(f"mask must have a sum that {x.dtype} holds, got {float(m.max())} as "
+                             "its largest weight")
         if (m.sum((-2, -1)) == 0).any(): raise ValueError("mask must be above 0 somewhere, got a batch in which nothing counts")
         for name, t in ("inputs", x), ("targets", y.long() if labelled else y), ("mask", m), ("response", r): object.__setattr__(self, name, t)
 
@@ -65,7 +69,9 @@ class Trials:
     ) -> Tensor:           # [trial, ...]
         "What stands at the last step that counts of each trial."
         tensor("values", values, dtypes=(values.dtype,) if isinstance(values, Tensor) else ())
-        if self.mask.ndim != 2 or values.shape[:2] != self.mask.shape: raise ValueError(f"values must be [time, trial, ...] with {list(self.mask.shape)} in front, got shape {list(values.shape)}")
+        if self.mask.ndim != 2 or values.shape[:2] != self.mask.shape:
+            raise ValueError(f"values must be [time, trial, ...] with {list(self.mask.shape)} in "
+                             f"front, got shape {list(values.shape)}")
         return values[self.last_step, torch.arange(values.shape[1], device=values.device)]
 
 def _as_tensor(name, value) -> Tensor:
@@ -76,9 +82,12 @@ def _as_tensor(name, value) -> Tensor:
     try: array = np.asarray(value)
     except (TypeError, ValueError): array = np.array(None)
     if array.dtype == float and not isinstance(value, np.ndarray): array = array.astype(np.float32)
-    if array.dtype.kind not in "biuf" or array.dtype == np.longdouble: raise ValueError(f"{name} must be a tensor or an array of numbers, got {shown(value)}")
+    if array.dtype.kind not in "biuf" or array.dtype == np.longdouble:
+        raise ValueError(f"{name} must be a tensor or an array of numbers, got {shown(value)}")
     try: return torch.from_numpy(np.ascontiguousarray(array))
-    except TypeError: raise ValueError(f"{name} must be numbers of a kind that torch has, got {array.dtype}") from None
+    except TypeError:
+        raise ValueError(f"{name} must be numbers of a kind that torch has, got "
+                         f"{array.dtype}") from None
 
 # %% ../nbs/lib/10_trials.ipynb #00efdac5
 def _like(trials:Trials, outputs:Tensor) -> None:
@@ -165,7 +174,8 @@ def map(
     function,        # Tensor -> Tensor
 ) -> Trials:
     "`function` applied to each tensor; what comes out is not checked again."
-    if not callable(function): raise TypeError(f"function must be one of tensors, got {shown(function)}")
+    if not callable(function):
+        raise TypeError(f"function must be one of tensors, got {shown(function)}")
     return Trials._trusted(*(function(t) for t in self.tensors()))
 
 @patch
@@ -177,13 +187,16 @@ def to(
 ) -> Trials:
     "The same batch in another dtype or on another device; itself when nothing changes."
     where = device_of("device", device)
-    if dtype not in (None, torch.float32, torch.float64): raise ValueError(f"dtype must be torch.float32 or torch.float64, got {shown(dtype)}")
+    if dtype not in (None, torch.float32, torch.float64):
+        raise ValueError(f"dtype must be torch.float32 or torch.float64, got {shown(dtype)}")
     if dtype in (None, self.inputs.dtype) and where in (None, self.inputs.device): return self
     moved = self.map(lambda t: t.to(device=where, dtype=dtype if t.is_floating_point() else None))
     if dtype == torch.float32 and self.inputs.dtype == torch.float64:
         for name in ("inputs", "targets", "mask"):
             before, after = (getattr(t, name).sum() for t in (self, moved))
-            if torch.isfinite(before) and not torch.isfinite(after): raise ValueError(f"{name} must be numbers that float32 holds, and sum to one that it holds")
+            if torch.isfinite(before) and not torch.isfinite(after):
+                raise ValueError(f"{name} must be numbers that float32 holds, and sum to one that "
+                                 "it holds")
     return moved
 
 @patch
@@ -193,7 +206,9 @@ def trials(
     which:slice,    # of the trials
 ) -> Trials:
     "Some of the trials, as a view; ValueError when there are none."
-    if not isinstance(which, slice) or not range(self.mask.shape[-1])[which]: raise ValueError(f"which must be a slice of the {self.mask.shape[-1]} trials, got {shown(which)}")
+    if not isinstance(which, slice) or not range(self.mask.shape[-1])[which]:
+        raise ValueError(f"which must be a slice of the {self.mask.shape[-1]} trials, got "
+                         f"{shown(which)}")
     cut = lambda t, axis: t[(*[slice(None)] * (t.ndim + axis), which)]
     return Trials._trusted(cut(self.inputs, -2), cut(self.targets, -1 if self.labelled else -2), cut(self.mask, -1), cut(self.response, -1))
 
@@ -204,6 +219,7 @@ def stack_trials(
     "One batch for each run; ValueError when they differ in kind or size."
     for b in (batches := list(batches)):
         if not isinstance(b, Trials): raise TypeError(f"batches must be Trials, got {shown(b)}")
-        if why := unlike(b, batches[0]): raise ValueError(f"batches must be of one kind and size: {why}")
+        if why := unlike(b, batches[0]):
+            raise ValueError(f"batches must be of one kind and size: {why}")
     if not batches: raise ValueError("batches must be at least one, got none")
     return Trials._trusted(*(torch.stack(some) for some in zip(*(b.tensors() for b in batches))))

@@ -28,12 +28,17 @@ def check_shapes(
     start:Tensor,       # [run, trial, unit]
 ) -> tuple[int, ...]:   # runs, units, n_in, steps, trials, n_out
     "The sizes of a pass; ValueError when a shape or dtype does not fit the others."
-    if W_x.ndim != 3 or inputs.ndim not in (3, 4): raise ValueError(f"W_x must be [run, unit, n_in] and inputs [time, trial, n_in] or [run, time, trial, n_in], got shapes {list(W_x.shape)} and {list(inputs.shape)}")
+    if W_x.ndim != 3 or inputs.ndim not in (3, 4):
+        raise ValueError("W_x must be [run, unit, n_in] and inputs [time, trial, n_in] or [run, "
+                         f"time, trial, n_in], got shapes {list(W_x.shape)} and "
+                         f"{list(inputs.shape)}")
     (runs, n, n_in), (T, B), n_out = W_x.shape, inputs.shape[-3:-1], 0 if w is None else w.shape[1]
     wanted = dict(W_h=(W_h, (runs, n, n)), W_x=(W_x, (runs, n, n_in)), b=(b, (runs, n)), w=(w, (runs, n_out, n)), b_out=(b_out, (runs, n_out)),
                   inputs=(inputs, (T, B, n_in) if inputs.ndim == 3 else (runs, T, B, n_in)), start=(start, (runs, B, n)))
     for name, (t, shape) in wanted.items():
-        if t is not None and (t.shape != shape or t.dtype != W_h.dtype): raise ValueError(f"{name} must be {W_h.dtype} of shape {list(shape)}, got {t.dtype} of shape {list(t.shape)}")
+        if t is not None and (t.shape != shape or t.dtype != W_h.dtype):
+            raise ValueError(f"{name} must be {W_h.dtype} of shape {list(shape)}, got {t.dtype} of "
+                             f"shape {list(t.shape)}")
     return runs, n, n_in, T, B, n_out
 
 # %% ../../nbs/lib/14_kernels_batched.ipynb #46750767

@@ -223,11 +223,17 @@ def _joined(of_rates, of_inputs, bias) -> np.ndarray:
 def _check_batch(targets, mask, response, shape, dtype, n_out) -> None:
     "ValueError unless these belong to inputs whose targets have this shape."
     lead, labelled = mask.shape, not targets.is_floating_point()
-    if targets.shape != shape or targets.dtype != (torch.int64 if labelled else dtype): raise ValueError(f"targets must be {'torch.int64' if labelled else dtype} of shape {list(shape)}, got {targets.dtype} of shape {list(targets.shape)}")
+    if targets.shape != shape or targets.dtype != (torch.int64 if labelled else dtype):
+        raise ValueError(f"targets must be {'torch.int64' if labelled else dtype} of shape "
+                         f"{list(shape)}, got {targets.dtype} of shape {list(targets.shape)}")
     wanted = shape if labelled else shape[:-1]
     for name, t, kind in ("mask", mask, dtype), ("response", response, torch.bool):
-        if t.shape != wanted or t.dtype != kind: raise ValueError(f"{name} must be {kind} of shape {list(wanted)}, got {t.dtype} of shape {list(t.shape)}")
-    if labelled and not 0 <= targets.min() <= targets.max() < n_out: raise ValueError(f"targets must be labels from 0 to {n_out - 1}, got {int(targets.min())} to {int(targets.max())}")
+        if t.shape != wanted or t.dtype != kind:
+            raise ValueError(f"{name} must be {kind} of shape {list(wanted)}, got {t.dtype} of "
+                             f"shape {list(t.shape)}")
+    if labelled and not 0 <= targets.min() <= targets.max() < n_out:
+        raise ValueError(f"targets must be labels from 0 to {n_out - 1}, got {int(targets.min())} "
+                         f"to {int(targets.max())}")
 
 @checked
 def loss_and_gradient(
@@ -245,7 +251,9 @@ def loss_and_gradient(
     labelled, lead = not targets.is_floating_point(), inputs.shape[:-1]
     _check_batch(targets, mask, response, lead if labelled else (*lead, n_out), W_h.dtype, n_out)
     for name, t, shape in ("feedback", feedback, (runs, n, n_out)), ("back", back, (runs, n, n)), ("hop", hop, (runs, n, n)):
-        if t is not None and (t.shape != shape or t.dtype != W_h.dtype): raise ValueError(f"{name} must be {W_h.dtype} of shape {list(shape)}, got {t.dtype} of shape {list(t.shape)}")
+        if t is not None and (t.shape != shape or t.dtype != W_h.dtype):
+            raise ValueError(f"{name} must be {W_h.dtype} of shape {list(shape)}, got {t.dtype} of "
+                             f"shape {list(t.shape)}")
     kind = _array(W_h[:0]).dtype.type
     W, readout = _joined(W_h, W_x, b), _joined(w, W_h.new_zeros(runs, n_out, n_in), b_out)
     batch = [_array(v if inputs.ndim == 4 else v[None]) for v in (inputs, targets, mask, response)]
@@ -307,7 +315,9 @@ def growth_and_gradient(
 ) -> tuple[Tensor, Tensor]:        # [run]: mean over steps and trials of the log growth; [run, post, pre]: its derivative by W_h, states and incoming vectors taken as given
     "How vectors grow along the trajectories of every network, and what W_h has to do with it. ValueError where shapes do not fit."
     runs, n, _, T, B, _ = check_shapes(W_h, W_x, b, None, None, inputs, start)
-    if q.shape != (runs, B, n) or q.dtype != W_h.dtype: raise ValueError(f"q must be {W_h.dtype} of shape {[runs, B, n]}, got {q.dtype} of shape {list(q.shape)}")
+    if q.shape != (runs, B, n) or q.dtype != W_h.dtype:
+        raise ValueError(f"q must be {W_h.dtype} of shape {[runs, B, n]}, got {q.dtype} of shape "
+                         f"{list(q.shape)}")
     W, workers, kind = _joined(W_h, W_x, b), min(runs, start_threads()), _array(W_h[:0]).dtype.type
     growth, grad, scratch = np.empty(runs), np.empty((runs, n, n), kind), lambda *shape: np.empty((workers, *shape), kind)
     with one_blas_thread():
