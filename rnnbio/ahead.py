@@ -50,7 +50,8 @@ class Watched:
             warnings.warn(f"seed {seed} gets no batch {step}, its runs stop there ({self.lost[seed][1]})", stacklevel=2)
             return self._nothing()
 
-    def _nothing(self): return self.first.map(lambda t: torch.full_like(t, torch.nan) if t.is_floating_point() else t)
+    def _nothing(self):
+        return self.first.map(lambda t: torch.full_like(t, torch.nan) if t.is_floating_point() else t)
 
 # %% ../nbs/lib/39_ahead.ipynb #7bc18a83
 AHEAD, BLOCK_BYTES = 64, 2**28      # a block: so many steps, few enough to hold and enough that sending it costs nothing; but no more than 256 MB

@@ -302,6 +302,7 @@ def _any_of(kinds, what, value):
         if isinstance(value, (list, tuple) if kind in (list, tuple) else kind): return value
         if kind in (list, tuple) and _several(value): return list(value)
     others = [kind for kind in kinds if kind is not type(None)]
-    if len(others) == 1 and others[0] in _NUMBERS: return _NUMBERS[others[0]](what, value)      # its own words
+    if len(others) == 1 and others[0] in _NUMBERS:
+        return _NUMBERS[others[0]](what, value)      # its own words
     words = " or ".join(_WORDS.get(kind, kind.__name__) for kind in kinds)
     raise TypeError(f"{what} must be {words}, got {shown(value)}")

@@ -29,7 +29,8 @@ class Claim:
 
     def __post_init__(self):
         for f in fields(self):
-            if f.name != "margin": text(f"{f.name} of claim {shown(self.id)}", getattr(self, f.name))
+            if f.name != "margin":
+                text(f"{f.name} of claim {shown(self.id)}", getattr(self, f.name))
         one_of(f"expect of claim {self.id}", self.expect, ("above", "below"))
         object.__setattr__(self, "margin", real(f"margin of claim {self.id}", self.margin))
 
@@ -39,7 +40,8 @@ def load_claims(
 ) -> dict[str, Claim]:
     "The claims of a paper by their identifier; ValueError with the file when they cannot be read, or one is written twice."
     path = user_path("path", path)
-    try: claims = [Claim(**entry) for entry in tomllib.loads(path.read_text(encoding="utf-8"))["claim"]]
+    try:
+        claims = [Claim(**entry) for entry in tomllib.loads(path.read_text(encoding="utf-8"))["claim"]]
     except KeyError: raise ValueError(f"{path} must hold claims, each under [[claim]]") from None
     except (ValueError, TypeError, RecursionError) as e: raise ValueError(f"{path} holds no claims that can be read: {e}") from None
     if len({c.id for c in claims}) != len(claims): raise ValueError(f"{path} holds a claim twice: {sorted(c.id for c in claims)}")

@@ -83,7 +83,8 @@ def main(
     try: return _COMMANDS[asked.command](asked, Store())
     except (KeyboardInterrupt, OSError, Refused) as e:
         print(str(e) or "stopped", file=sys.stderr)
-        return 130 if isinstance(e, KeyboardInterrupt) else 1       # 130: as shells say it of Ctrl-C
+        # 130: as shells say it of Ctrl-C
+        return 130 if isinstance(e, KeyboardInterrupt) else 1
 
 def _part(text:str) -> tuple[int, int]:
     try:

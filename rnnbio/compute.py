@@ -45,8 +45,10 @@ def run_bytes(run:Run, task) -> int:
     numbers = 15 * (n + task.n_out) * z + T * B * (task.n_in + task.n_out + 3)       # weights, gradients, the optimizer's memory, the state as `watch` sees it and copies in between; trials
     if run.backend == "cuda" or run.rule["forward"]: numbers += 6 * T * B * z       # activity, slopes and credit of every step; compiled, only each thread keeps them
     if run.rule["forward"]: numbers += 4 * B * n * n * z                            # influence
-    block = task.block_bytes(B)                                                     # trials drawn ahead, kept for each seed
-    return {"float32": 4, "float64": 8}[run.dtype] * numbers + 32 * run.steps + block       # curves, single and double
+    # trials drawn ahead, kept for each seed
+    block = task.block_bytes(B)
+    # curves, single and double
+    return {"float32": 4, "float64": 8}[run.dtype] * numbers + 32 * run.steps + block
 
 def scratch_bytes(run:Run, task) -> int:
     "Memory for the run that each thread is at: activity, credit, outputs and errors of every step."
@@ -65,7 +67,8 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if h
 def endings(
     kept,              # function() -> what is kept, in words for the user
     held:bool=True,    # the first waits until the work asks; False: it ends the work where it stands
-):                     # function() -> bool: was the work asked to end? It then raises KeyboardInterrupt
+# function() -> bool: was the work asked to end? It then raises KeyboardInterrupt
+):
     "Ends with what is kept said: KeyboardInterrupt after Ctrl-C, SystemExit with status 128 + signal after the others."
     with stoppable(ENDING, held) as asked:
         try:
@@ -117,7 +120,8 @@ def compute(
                     f"the next call goes on from what {store.root} holds")
     with endings(kept, held=client is None) as asked, \
          tqdm(total=total, desc=f"{len(missing)} runs", unit="step", unit_scale=True, disable=quiet(progress)) as bar:
-        if client is None: _compute_here(todo, states, store, bar, failed, lambda: asked() or stop and stop())
+        if client is None:
+            _compute_here(todo, states, store, bar, failed, lambda: asked() or stop and stop())
         else: _on_cluster(client, todo, states, store, bar, failed)
     for path, about, _ in load_checkpoints(store):
         if all(key in store for key in about["keys"]): path.unlink(missing_ok=True)
@@ -163,7 +167,8 @@ def _compute_together(runs:dict[str, Run], states, store, bar, failed, stop) -> 
             (key, run), = runs.items()
             failed[key] = dict(reason=f"{type(e).__name__}: {e}", run=run.model_dump(), traceback=traceback.format_exc())
         else:
-            for key, run in runs.items(): _compute_together({key: run}, states, store, bar, failed, stop)
+            for key, run in runs.items():
+                _compute_together({key: run}, states, store, bar, failed, stop)
 
 def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False, checkpoints:bool=True) -> None:
     "One ensemble: start or resume, train, store each run."
@@ -186,7 +191,8 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
     fit = train(model, params, task, Rule(**some.rule), [run.lr for run in runs.values()], some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS), some.trained or None, some.keep_signs,
                 from_data("floss", some.floss, SPECS) if some.floss else None, some.every, measure, progress=False, resume=resume, watch=watch)
     if fit.lost:
-        raise RuntimeError(f"the task gave no batch: {fit.lost[0]}")        # no result: it says nothing of the network
+        # no result: it says nothing of the network
+        raise RuntimeError(f"the task gave no batch: {fit.lost[0]}")
     loss, accuracy, diverged = (torch.from_numpy(fit.data[v].values) for v in ("loss", "accuracy", "diverged"))
     facts = dict(device=device_name(some.backend), duration_s=round((time.time() - begin) / len(keys), 4), together=len(keys), resumed_at=resume.step if resume else 0)
     tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()} \
@@ -212,7 +218,8 @@ def _resumable(missing, store) -> dict[str, tuple[int, State]]:
         try:
             for i, key in enumerate(about["keys"]):
                 if key in missing and (key not in found or found[key][0] < about["step"]):
-                    own = lambda v, axis=0: v.narrow(axis, i, 1).clone()            # nothing of the others is kept
+                    # nothing of the others is kept
+                    own = lambda v, axis=0: v.narrow(axis, i, 1).clone()
                     part = lambda of: {n.removeprefix(of): own(v) for n, v in t.items() if n.startswith(of)}
                     measured = {step: {n: v[:, k].numpy() for n, v in part("measured/").items()} for k, step in enumerate(about["measured"])}
                     found[key] = about["step"], State(about["step"], own(t["theta"]), part("memory/"), own(t["curves"], 1), own(t["diverged"]), own(t["first"]), measured)
@@ -296,8 +303,10 @@ def _compute_piece(
     if any(run.key() != key for key, run in runs.items()): raise RuntimeError("a worker has another version of rnnbio: its results would go by other keys")
     with _one_piece:
         set_threads(worker.state.nthreads)
-        try: compute(list(runs.values()), Store(root), False, failed, stop=lambda: this.state == "cancelled")
-        except KeyboardInterrupt: pass                          # nobody waits for it; the next sweep need not either
+        try:
+            compute(list(runs.values()), Store(root), False, failed, stop=lambda: this.state == "cancelled")
+        except KeyboardInterrupt:
+            pass                          # nobody waits for it; the next sweep need not either
     return failed
 
 def _on_cluster(client, todo:list[dict[str, Run]], states, store, bar, failed) -> None:

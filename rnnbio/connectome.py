@@ -87,7 +87,8 @@ def _places(what:str, some, n:int) -> np.ndarray:
 
 # %% ../nbs/lib/26_connectome.ipynb #d508e19f
 _SEPARATORS = ",\t;"
-_ROUNDED = re.compile(r"\d(\.\d+)?[eE]\+\d+|\d{16,}\.0*")       # a whole number that was once a floating one: 7.20576E+17
+# a whole number that was once a floating one: 7.20576E+17
+_ROUNDED = re.compile(r"\d(\.\d+)?[eE]\+\d+|\d{16,}\.0*")
 
 def _columns(
     path,
@@ -128,7 +129,8 @@ def read_connections(
     *ends, sizes = _columns(path, wanted) + [None] * (not weight)
     for column, names in zip(wanted, ends):
         if (names == "").any(): raise ValueError(f"{path}, row {int((names == '').argmax()) + 1}: {column} is empty")
-        if rounded := next(filter(_ROUNDED.fullmatch, names), None): warnings.warn(f"{path}: {column} holds {rounded}, a number that a spreadsheet or floating point has rounded: different neurons may have become one", stacklevel=2)
+        if rounded := next(filter(_ROUNDED.fullmatch, names), None):
+            warnings.warn(f"{path}: {column} holds {rounded}, a number that a spreadsheet or floating point has rounded: different neurons may have become one", stacklevel=2)
     values = pd.to_numeric(pd.Series(sizes, dtype=object), errors="coerce").to_numpy(float) if weight else np.ones(len(ends[0]))
     if not np.isfinite(values).all():
         row = int((~np.isfinite(values)).argmax())
@@ -153,7 +155,8 @@ def spatial_synapses(
 ) -> Tensor:             # numbers of synapses [run, n, n]: row receives, column sends
     "Connections that become rare with distance (Eq. 1)."
     tensor("positions", positions, ("run", "n", 3))
-    for name, some in ("chance", chance), ("size", size): tensor(name, some, (len(positions), positions.shape[1], positions.shape[1]))
+    for name, some in ("chance", chance), ("size", size):
+        tensor(name, some, (len(positions), positions.shape[1], positions.shape[1]))
     real("p0", p0, 0)
     near = torch.exp(-torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist") / REACH)
     there = (chance < p0 * near) & ~torch.eye(near.shape[-1], dtype=torch.bool, device=near.device)
@@ -190,7 +193,9 @@ class connectome(structured):
             if name != "weight" or self.weight: one_of(name, getattr(self, name), COLUMNS)
         for name in ("among", "pre", "post", "weight") if self.source == "surrogate" else ("p0",): object.__setattr__(self, name, getattr(type(self), name))
 
-    def _file(self) -> Path: return data_root() / user_path("source", self.source)       # an absolute path stays as it is
+    def _file(self) -> Path:
+        # an absolute path stays as it is
+        return data_root() / user_path("source", self.source)
 
     def _found(self) -> str:
         if not self._file().is_file():

@@ -74,7 +74,8 @@ def fetch(
     if not path.exists(): _download(path, file)
     elif not path.is_file():
         raise ValueError(f"{path} must be a file: move away what is there, and it will be fetched")
-    else: _check(path, file, f"{path} is not what is published under this name", "; move it elsewhere, and that will be fetched (RNNBIO_DATA names another folder)")
+    else:
+        _check(path, file, f"{path} is not what is published under this name", "; move it elsewhere, and that will be fetched (RNNBIO_DATA names another folder)")
     return path
 
 def _check(path:Path, file:File, wrong:str, hint:str="") -> None:

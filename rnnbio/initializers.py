@@ -117,7 +117,8 @@ SIZES = {"eigenvalues": eigenvalue_sizes, "singular values": lambda W: of_finite
 def effective_rank(
     W:Tensor,                  # [run, n, n]
     by:str="eigenvalues",      # or "singular values"
-) -> Tensor:                   # [run], between 1/n and 1; NaN for a matrix of zeros and one that is not finite
+# [run], between 1/n and 1; NaN for a matrix of zeros and one that is not finite
+) -> Tensor:
     "Relative effective rank (Eq. 1)."
     tensor("W", W, ("run", "n", "n"))
     sizes = SIZES[one_of("by", by, SIZES)](W)
@@ -141,7 +142,8 @@ class structured:
     match:str = "norm"      # in what: norm (Frobenius; liu2024), or eigenvalue (the leading one's modulus; liu2024's control)
 
     def __post_init__(self):
-        object.__setattr__(self, "gain", real("gain", self.gain, 0))      # also for a new one that is not @checked
+        # also for a new one that is not @checked
+        object.__setattr__(self, "gain", real("gain", self.gain, 0))
         one_of("match", self.match, MATCHED)
 
     def __call__(self,

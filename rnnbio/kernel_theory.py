@@ -33,7 +33,8 @@ def check_layers(what:str, net:TwoLayer, outputs:int|None=None) -> None:
                          f"and {list(net.W_2.shape)}")
 
 def _check_beta(net, beta) -> None:
-    try: fits = torch.broadcast_shapes(tensor("beta", beta, finite=True, dtypes=(net.W_1.dtype,)).shape[:-1], net.W_1.shape[:-2])
+    try:
+        fits = torch.broadcast_shapes(tensor("beta", beta, finite=True, dtypes=(net.W_1.dtype,)).shape[:-1], net.W_1.shape[:-2])
     except RuntimeError: fits = None
     if fits != net.W_1.shape[:-2] or beta.shape[-1:] != net.W_1.shape[-1:]:
         raise ValueError(f"beta must be [..., {net.W_1.shape[-1]}] beside networks "
@@ -51,7 +52,8 @@ def with_spectrum(
     if values is not None and not numbers("values", values).ndim:
         raise ValueError(f"values must be singular values [..., k], got {shown(values)}")
     U, S, V = torch.linalg.svd(W, full_matrices=False)
-    try: s = S if values is None else torch.as_tensor(values, dtype=W.dtype, device=W.device).expand(*S.shape[:-1], -1)
+    try:
+        s = S if values is None else torch.as_tensor(values, dtype=W.dtype, device=W.device).expand(*S.shape[:-1], -1)
     except RuntimeError:
         raise ValueError(f"values must be singular values [..., k] of matrices {list(W.shape)}, "
                          f"got shape {list(np.shape(values))}") from None
@@ -112,7 +114,8 @@ def _gram(net):
     A = net.W_1.mT @ net.W_1
     return A, A + net.W_2.square().sum(-1)[..., None, None] * torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
 
-def _cosine(A, B): return alignment(A.reshape(-1, *A.shape[-2:]), B.reshape(-1, *B.shape[-2:])).view(A.shape[:-2])
+def _cosine(A, B):
+    return alignment(A.reshape(-1, *A.shape[-2:]), B.reshape(-1, *B.shape[-2:])).view(A.shape[:-2])
 
 @checked
 def turned(
@@ -194,7 +197,8 @@ def power_law_inputs(
 
 def _check_inputs(net, X) -> None:
     check_layers("net", net)
-    try: fits = torch.broadcast_shapes(tensor("X", X, finite=True, dtypes=(net.W_1.dtype,)).shape[:-2], net.W_1.shape[:-2])
+    try:
+        fits = torch.broadcast_shapes(tensor("X", X, finite=True, dtypes=(net.W_1.dtype,)).shape[:-2], net.W_1.shape[:-2])
     except RuntimeError: fits = None
     if fits is None or X.ndim < 2 or X.shape[-1] != net.W_1.shape[-1]:
         raise ValueError(f"X must be [..., trial, {net.W_1.shape[-1]}] beside networks "

@@ -47,7 +47,8 @@ def _rates(model, params, probes, step) -> Tensor:
     check_params(model, params); check_inputs(model, params, inputs)
     T, B = inputs.shape[-3:-1]
     if step is not None: at = torch.full((B,), place("step", step, T), device=inputs.device)
-    else: at = probes.last_step if isinstance(probes, Trials) else torch.full((B,), T - 1, device=inputs.device)
+    else:
+        at = probes.last_step if isinstance(probes, Trials) else torch.full((B,), T - 1, device=inputs.device)
     with torch.no_grad(): hidden = model(params, inputs)[0]
     return model.rate(hidden.gather(1, at.expand(len(params), -1)[:, None, :, None].expand(-1, 1, -1, model.n_hidden))[:, 0])
 
@@ -118,7 +119,8 @@ def _output_steps(probes, inputs, steps) -> Tensor:
     if not isinstance(steps, list | None):
         raise ValueError(f"steps must be a list of some of {T} steps, 'last' or None, got "
                          f"{shown(steps)}")
-    at = range(T) if steps is None else sorted({place("steps", t, T) for t in steps})                # counted from the end where negative
+    # counted from the end where negative
+    at = range(T) if steps is None else sorted({place("steps", t, T) for t in steps})
     if not at: raise ValueError("steps must be a list of at least one step, got none")
     return torch.tensor(at, device=inputs.device)[:, None].expand(-1, B)
 
@@ -184,7 +186,8 @@ def kernel_alignment(
     counts = None
     if isinstance(probes, Trials) and steps is None:
         steps = (probes.mask > 0).any(1).nonzero()[:, 0].tolist()
-        counts = (probes.mask[steps] > 0).flatten().repeat_interleave(model.n_out)                # some trials may have ended
+        # some trials may have ended
+        counts = (probes.mask[steps] > 0).flatten().repeat_interleave(model.n_out)
     def kernel(p):
         K = tangent_kernel(model, p, probes, of, steps)
         return K if counts is None or counts.all() else K[:, counts][:, :, counts]
@@ -197,7 +200,8 @@ def kernel_task_alignment(
     centred:bool=False, # K without what all trials share, which no centred target can fit (cortes2012)
 ) -> Tensor:            # [run]
     "How well the kernel fits the task; ValueError when K is not of these trials at one step."
-    tensor("K", K, ("run", "q", "q")); tensor("targets", targets, ("trial",), ("trial", "n_out"), dtypes=(torch.int64, torch.float32, torch.float64))
+    tensor("K", K, ("run", "q", "q"))
+    tensor("targets", targets, ("trial",), ("trial", "n_out"), dtypes=(torch.int64, torch.float32, torch.float64))
     if targets.ndim == 1 and targets.is_floating_point():
         raise ValueError("targets must be labels [trial] or numbers [trial, n_out], got "
                          f"{targets.dtype} of shape {list(targets.shape)}")

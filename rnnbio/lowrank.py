@@ -41,7 +41,8 @@ def _change(start, params) -> Tensor:
     return (params.W_h - start.W_h).detach()
 
 # %% ../nbs/lib/35_lowrank.ipynb #be9a8a14
-def _finite_change(start, params) -> Tensor: return tensor("the change of W_h from start to params", _change(start, params), ("run", "unit", "unit"), finite=True)
+def _finite_change(start, params) -> Tensor:
+    return tensor("the change of W_h from start to params", _change(start, params), ("run", "unit", "unit"), finite=True)
 
 @checked
 def truncate(

@@ -46,7 +46,8 @@ class LeakyRNN:
         return ACTIVATIONS[self.activation][1](rate)
 
 # %% ../nbs/lib/20_models.ipynb #0376c106
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)      # of which networks are trained in the last two
+# of which networks are trained in the last two
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Params:
@@ -60,7 +61,8 @@ class Params:
     seeds:tuple = ()              # of the runs; equal seeds see equal trials
 
     def __post_init__(self):
-        for name in ("W_h", "W_x", "w"): tensor(name, getattr(self, name), ("run", "post", "pre"), dtypes=FLOATS)
+        for name in ("W_h", "W_x", "w"):
+            tensor(name, getattr(self, name), ("run", "post", "pre"), dtypes=FLOATS)
         runs, n, n_in, n_out = len(self.W_h), self.W_h.shape[-1], self.W_x.shape[-1], self.w.shape[-2]
         shapes = dict(W_h=(runs, n, n), W_x=(runs, n, n_in), w=(runs, n_out, n), b=(runs, n), b_out=(runs, n_out), h0=(runs, n))
         for name, t in self.tensors().items():
@@ -248,7 +250,8 @@ class Network(torch.nn.Module):
             else: self.register_parameter(name, torch.nn.Parameter(t[0].detach().clone()))
 
     def forward(self, inputs:Tensor) -> tuple[Tensor, Tensor]:
-        own = {name: getattr(self, name)[None] for name in self.names}      # by attribute: so also pruned or parametrized
+        # by attribute: so also pruned or parametrized
+        own = {name: getattr(self, name)[None] for name in self.names}
         hidden, outputs = self.model(Params(**own), inputs)
         return hidden[0], outputs[0]
 

@@ -18,14 +18,16 @@ from .trials import Trials
 
 # %% ../nbs/lib/22_neurogym_tasks.ipynb #d91f70b0
 _TIMING = "a duration in ms, a list of durations to choose from, ('choice', [...]), ('constant', a), ('uniform', (a, b)), ('truncated_exponential', (mean, a, b)) or TruncExp(mean, a, b), with 0 <= a <= b < inf"
-_NUMBERS = {"constant": None, "choice": None, "uniform": 2, "truncated_exponential": 3}      # how many numbers a kind of timing has
+# how many numbers a kind of timing has
+_NUMBERS = {"constant": None, "choice": None, "uniform": 2, "truncated_exponential": 3}
 
 def read_timing(
     period:str,      # what lasts so long
     timing,          # as neurogym has it
 ) -> tuple[str, np.ndarray]:      # constant, choice, uniform or truncated_exponential; its numbers
     "What a timing says; ValueError with the period's name when it says what cannot be."
-    if exponential := all(hasattr(timing, name) for name in ("vmean", "vmin", "vmax")): timing = "truncated_exponential", (timing.vmean, timing.vmin, timing.vmax)
+    if exponential := all(hasattr(timing, name) for name in ("vmean", "vmin", "vmax")):
+        timing = "truncated_exponential", (timing.vmean, timing.vmin, timing.vmax)
     listed = isinstance(timing, (list, tuple))
     kind, values = timing if listed and len(timing) == 2 and isinstance(timing[0], str) else ("choice" if listed else "constant", timing)
     try:
@@ -51,7 +53,8 @@ def duration_limits(
 ) -> tuple[float, float]:
     "The shortest and the longest duration that can be drawn, in ms, cut to whole steps as neurogym does."
     least, most = (values.min(), values.max()) if kind in ("constant", "choice") else values[-2:]
-    if kind in ("uniform", "truncated_exponential") and least < most: most = np.nextafter(most, 0)      # neurogym draws least <= t < most
+    if kind in ("uniform", "truncated_exponential") and least < most:
+        most = np.nextafter(most, 0)      # neurogym draws least <= t < most
     return least // dt * dt, most // dt * dt
 
 def draw_durations(
@@ -63,7 +66,8 @@ def draw_durations(
     "Durations, the same as neurogym's environments draw one by one from this generator."
     if kind == "choice": return rng.choice(values, n)
     if kind == "uniform": return rng.uniform(*values, n)
-    if kind == "constant" or values[1] >= values[2]: return values[..., -1:] if values.ndim else values[None]
+    if kind == "constant" or values[1] >= values[2]:
+        return values[..., -1:] if values.ndim else values[None]
     (mean, least, most), found = values, np.empty(0)
     while len(found) < n:                                   # never more than are missing, so that none is wasted
         t = rng.exponential(mean, n - len(found))
@@ -115,7 +119,8 @@ class NeurogymTask(Task):
     def periods(self, rng, n_trials) -> dict[str, tuple]:
         "First step and end of each period of each trial, and of the trial, as the environment would count them."
         dt, seed, start, found = self.env.dt, int(rng.integers(2**31)), 0., {}
-        generators = {}                  # the environment's, and one of each TruncExp, as `env.seed` starts them; of this call alone
+        # the environment's, and one of each TruncExp, as `env.seed` starts them; of this call alone
+        generators = {}
         for name, timing in self.env.timing.items():
             own = id(timing) if callable(timing) else "environment"
             if own not in generators: generators[own] = np.random.RandomState(seed)
@@ -134,7 +139,8 @@ class NeurogymTask(Task):
         return self.build(self.conditions(rng, n_trials), during, lambda shape: self.env.sigma * rng.standard_normal(shape)) | dict(mask=during["trial"], response=during["decision"])
 
     def _from_environment(self, rng, n_trials):
-        env = copy.deepcopy(self.env)                # which changes with every trial: threads must not meet in one
+        # which changes with every trial: threads must not meet in one
+        env = copy.deepcopy(self.env)
         env.seed(int(rng.integers(2**31)))
         out = dict(inputs=np.zeros((self.longest, n_trials, self.n_in)), targets=np.zeros((self.longest, n_trials), int),
                    mask=np.zeros((self.longest, n_trials), bool), response=np.zeros((self.longest, n_trials), bool))
@@ -242,7 +248,8 @@ def _references(task, choice) -> dict[str, float]:
     if not task.cued:
         evidence_end = periods["stimulus"][1]
         wait, done = periods["decision"][0] - evidence_end, periods["decision"][1] - evidence_end
-        counts = lambda steps: np.bincount(steps, minlength=done.max() + 1).cumsum().tolist()      # of trials, up to each step
+        # of trials, up to each step
+        counts = lambda steps: np.bincount(steps, minlength=done.max() + 1).cumsum().tolist()
         for begun, over in zip(counts(wait), counts(done)[:-1]):
             running = len(done) - over
             q = (begun - over) / running

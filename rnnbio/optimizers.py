@@ -21,7 +21,8 @@ class adam:
     eps:float = 1e-8
 
     def __post_init__(self):
-        for name, below in ("beta1", (1,)), ("beta2", (1,)), ("eps", ()): real(name, getattr(self, name), 0, *below)
+        for name, below in ("beta1", (1,)), ("beta2", (1,)), ("eps", ()):
+            real(name, getattr(self, name), 0, *below)
 
     def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
         "The step at learning rate 1 for gradient `g`, the n-th (from 1); `memory` is kept between steps and updated."

@@ -77,7 +77,8 @@ def _with_traces(model, params, trials, rule):
     M = back_matrix(rule, params)
     own = torch.zeros_like(params.W_h[:, 0]) if M is None else M.diagonal(dim1=1, dim2=2)      # diag M, [run, unit]
     x, h = trials.inputs.expand(len(params), -1, -1, -1), start_state(params, trials.inputs.shape[-2])
-    E = torch.zeros(*h.shape, n + model.n_in + 1, dtype=h.dtype, device=h.device)                               # [run, trial, post, what it received]
+    # [run, trial, post, what it received]
+    E = torch.zeros(*h.shape, n + model.n_in + 1, dtype=h.dtype, device=h.device)
     total = w = b_out = 0
     for t in range(x.shape[1]):
         r = model.rate(h); phi = model.slope(r)

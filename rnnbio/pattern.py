@@ -25,7 +25,8 @@ class Pattern(Task):
         noise:float=.1,    # fresh on each trial: its standard deviation, where that of the frozen input is 1
         steps:int=100,     # in the second
     ):
-        self.noise, self.steps = real("noise", noise, 0, 1e18), count("steps", steps, 11)      # 11: the fastest sine needs more than two steps a period
+        # 11: the fastest sine needs more than two steps a period
+        self.noise, self.steps = real("noise", noise, 0, 1e18), count("steps", steps, 11)
         self.step_ms, rng = 1000 / self.steps, generator(count("pattern", pattern, 0), "pattern")
         t, cycles = np.arange(self.steps)[:, None] / self.steps, np.array([1, 2, 3, 5])
         wave = (rng.uniform(.5, 2, 4) * np.sin(2 * np.pi * (cycles * t + rng.uniform(0, 1, 4)))).sum(1)

@@ -62,7 +62,8 @@ def gain_color(
     "Colour of a gain: dark for small, light for large, also in greyscale."
     if most <= 0: raise ValueError(f"most must be above 0, got {most}")
     share = min(real("gain", gain, 0) / most, 1)
-    return plt.get_cmap("viridis")(.92 * share ** .7)      # .7: small gains, of which there are more, lie further apart
+    # .7: small gains, of which there are more, lie further apart
+    return plt.get_cmap("viridis")(.92 * share ** .7)
 
 def _color(what, value):
     "`value` if it is a colour."
@@ -233,7 +234,8 @@ def plot_learning(
             raise ValueError(f"start must lie below the {n} steps of curves[{label!r}], got "
                              f"{start}")
         color = _color(f"colors[{label!r}]", _at("colors", colors, label))
-        steps = np.arange(start, n, max(1, (n - start) // 400))      # more points than pixels only make the file large
+        # more points than pixels only make the file large
+        steps = np.arange(start, n, max(1, (n - start) // 400))
         smooth = moving_average(runs, window)[:, steps]
         mean, std = smooth.mean(0), smooth.std(0)
         ax.plot(steps, mean, color=color, label=label)
@@ -410,7 +412,8 @@ def plot_conditions(
             _columns(f"rows[{quantity!r}][{column!r}]", values, len(names), "conditions")
     for quantity in log: one_of("a quantity of log", quantity, rows)
     for column in learned: _at("learned names a column: rows", columns, column)
-    for panel in levels: _at("levels names a panel: rows", [(q, c) for q in rows for c in columns], panel)
+    for panel in levels:
+        _at("levels names a panel: rows", [(q, c) for q in rows for c in columns], panel)
     size = (min(7.2, 1. + 2. * len(columns)), .7 + 1.25 * len(rows))
     with figure_style():
         figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey="row",

@@ -132,7 +132,8 @@ class Figure:
         last = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
         per_seed = xr.Dataset(dict(runs=xr.ones_like(last, int), diverged=(runs.diverged >= 0) | (runs.key == ""), not_learned=last >= share * level))
         table = per_seed.sum("seed").assign({name: runs[name].isel(seed=0, drop=True) for name in ("lr", "lr_note") if name in runs and "seed" in runs[name].dims})
-        rows = table.expand_dims("row").to_dataframe().reset_index()      # an axis, where a sweep has seeds only
+        # an axis, where a sweep has seeds only
+        rows = table.expand_dims("row").to_dataframe().reset_index()
         table = rows.drop(columns=["row", "seed"], errors="ignore").assign(**labels)
         self.conditions += table.to_dict("records")
         self.sweeps += [json.loads(runs.attrs["sweep"])] if "sweep" in runs.attrs else []

@@ -27,12 +27,14 @@ class Rule:
     "What credit flows back through one step (Eq. 1). Data: it can be named, compared, stored. ValueError for values that make no sense."
     name:str
     back:str = "none"               # M: none, full (W_h), diagonal (of W_h) or types (mean of W_h between cell types)
-    feedback:object = "symmetric"   # F: symmetric (w transposed), random, or a matrix [unit, n_out] or [run, unit, n_out]
+    # F: symmetric (w transposed), random, or a matrix [unit, n_out] or [run, unit, n_out]
+    feedback:object = "symmetric"
     leak:bool = True                # does credit fade through the unit's own leak?
     gate:bool = True                # does what comes back through M pass the slope?
     mu:float = 1.0                  # strength of M
     hop:bool = False                # one plain hop through the mean of W_h between cell types
-    types:object = "cells"       # cell type of each unit: numbers; "cells": each its own; "dale": first 80 % excitatory
+    # cell type of each unit: numbers; "cells": each its own; "dale": first 80 % excitatory
+    types:object = "cells"
     window:int|None = None          # M is cut every so many steps, counted from the end; None: never
     forward:bool = False            # carried forward in time with the influence tensor of RTRL; the same numbers, much dearer
 
@@ -56,7 +58,8 @@ def _types(types) -> str|tuple:
 
 def _frozen(matrix) -> tuple:
     "A matrix as nested tuples, so that the rule stays hashable."
-    try: nested = np.asarray(matrix.detach().cpu() if isinstance(matrix, Tensor) else matrix, dtype=float)
+    try:
+        nested = np.asarray(matrix.detach().cpu() if isinstance(matrix, Tensor) else matrix, dtype=float)
     except (TypeError, ValueError, OverflowError): nested = np.array(0.)
     if nested.ndim not in (2, 3): raise ValueError(f"feedback must be 'symmetric', 'random', or a matrix [unit, n_out] or [run, unit, n_out], got {shown(matrix)}")
     if not np.isfinite(nested).all(): raise ValueError("feedback must be finite, got NaN or infinity")
@@ -91,7 +94,8 @@ def get_rule(
 def _random_feedback(seeds, n, n_out, dtype, device) -> Tensor: return (draw("normal", (n, n_out), seeds, "feedback") / n**.5).to(device, dtype)
 
 @lru_cache(maxsize=64)
-def _given_feedback(matrix, dtype, device) -> Tensor: return torch.tensor(matrix, dtype=torch.float64, device="cpu").to(device, dtype)
+def _given_feedback(matrix, dtype, device) -> Tensor:
+    return torch.tensor(matrix, dtype=torch.float64, device="cpu").to(device, dtype)
 
 @checked
 def feedback_matrix(
@@ -238,7 +242,8 @@ def gradient_alignment(
     "Cosine of the angle between the gradients of two rules; 1: the same direction."
     mine, theirs = (gradient(model, params, trials, r)[1].tensors() for r in (rule, reference))
     one_of("of", of, mine)
-    unit = lambda g: (flat := g[of].flatten(1).double()) / flat.norm(dim=1, keepdim=True)      # however small; a gradient of 0 has no direction
+    # however small; a gradient of 0 has no direction
+    unit = lambda g: (flat := g[of].flatten(1).double()) / flat.norm(dim=1, keepdim=True)
     return (unit(mine) * unit(theirs)).sum(1).to(params.dtype)
 
 @checked
@@ -253,11 +258,14 @@ def credit_reach(
     with torch.no_grad():
         outputs, (rates, _) = _forward(model, params, trials.inputs)
         T, end = outputs.shape[1], trials.last_step.expand(len(params), -1)
-        at_end = torch.arange(T, device=end.device)[:, None] == end[:, None]                                 # [run, time, trial]
+        # [run, time, trial]
+        at_end = torch.arange(T, device=end.device)[:, None] == end[:, None]
         direct = (trials.error(outputs) * at_end[..., None]) @ feedback_matrix(rule, params)[:, None].mT
-        if rule.hop: direct[:, :-1] += (1 - model.alpha) * (model.slope(rates[:, 2:]) * direct[:, 1:]) @ type_mean(params.W_h, rule.types)[:, None]
+        if rule.hop:
+            direct[:, :-1] += (1 - model.alpha) * (model.slope(rates[:, 2:]) * direct[:, 1:]) @ type_mean(params.W_h, rule.types)[:, None]
         credit = batched.credit_of(direct, rates[:, 1:], model.alpha, model.form, model.activation, back_matrix(rule, params), rule.gate, rule.leak, rule.window)
-        before = end[:, None] - torch.arange(T - 1, -1, -1, device=end.device)[:, None]                      # the step so long before the end
+        # the step so long before the end
+        before = end[:, None] - torch.arange(T - 1, -1, -1, device=end.device)[:, None]
         square = credit.square().mean(-1).gather(1, before.clamp(min=0)).where(before >= 0, torch.nan)
         size = square.nanmean(-1).sqrt()
         return size / size[:, -1:]

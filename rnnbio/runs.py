@@ -29,7 +29,8 @@ from .optimizers import OPTIMIZERS, get_optimizer
 
 # %% ../nbs/lib/51_runs.ipynb #f19eb038
 VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2, "train": 1}
-OPTIONS = {"floss": 1, "trained": 1, "keep_signs": 1}      # versions of what is not part of every run; recorded where it is, from 2 on
+# versions of what is not part of every run; recorded where it is, from 2 on
+OPTIONS = {"floss": 1, "trained": 1, "keep_signs": 1}
 AT_THE_END = ("representation_alignment", "cka", "sign_similarity", "kernel_alignment", "kernel_task_alignment", "kernel_rank")      # measures that in version 1 looked into the padding, where a task has some
 INITIALIZERS = {kind.__name__: kind for kind in (gaussian, uniform, directions, low_rank, soft_rank, cell_types, dale, chain_motif, sparse, connectome)}
 SPECS = INITIALIZERS | OPTIMIZERS | {"flossing": flossing}      # by the name they have as data

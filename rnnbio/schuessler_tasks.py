@@ -35,7 +35,8 @@ class FlipFlop(_Timed):
     ):
         super().__init__(dt)
         self.variant, self.steps = one_of("variant", variant, ("reset", "memory")), _steps(real("duration", duration, 11), self.dt)
-        self.pulses = 1 + -(-self.steps // _steps(10, self.dt))                # as many as can begin in a trial, and one more
+        # as many as can begin in a trial, and one more
+        self.pulses = 1 + -(-self.steps // _steps(10, self.dt))
 
     def draw(self, rng, n_trials):
         shape = self.pulses, n_trials
@@ -77,7 +78,8 @@ class FlipFlop(_Timed):
         onset, begun, counted, wait = np.zeros(self.steps), 0., 0., _steps(5, self.dt)
         onset[_steps(1, self.dt)] = 1
         lasting = np.array([1 - gap[:n + 1].sum() for n in range(wait, self.steps)]).cumsum()
-        steps = np.concatenate([lasting[::-1], np.zeros(self.steps)])[:self.steps]                                             # of the window of a pulse that comes at each step, expected
+        # of the window of a pulse that comes at each step, expected
+        steps = np.concatenate([lasting[::-1], np.zeros(self.steps)])[:self.steps]
         for k in range(self.pulses):                                      # before pulse k each of k pulses was in the other channel with probability 1/2
             counted, begun = counted + onset @ steps, begun + (2 - .5**k) / 2 * (onset @ steps)
             onset = np.convolve(onset, gap)[:self.steps]

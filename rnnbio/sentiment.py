@@ -183,7 +183,8 @@ def _lines(path, member:str):
                                      f"{', '.join(archive.namelist())[:300] or 'nothing'}")
                 with archive.open(member) as file: yield from enumerate(file, 1)
         else:
-            with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as file: yield from enumerate(file, 1)
+            with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as file:
+                yield from enumerate(file, 1)
     except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as e:
         raise ValueError(f"{path} is not packed as its name says, or cut short: {e}") from None
 

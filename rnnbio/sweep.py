@@ -110,7 +110,8 @@ class Sweep:
         self.select = self.fixed.get("lr") if isinstance(self.fixed.get("lr"), best_lr) else None
         seeds = {run.seed for run in (self.runs(lr=1.) if self.select else self.runs())}                   # every run is checked now
         if self.select and (common := seeds & set(self.select.seeds)): raise ValueError(f"best_lr must not select on reported seeds, but both hold {sorted(common)}")
-        self.to_json()                                                     # nothing is trained that could not be written
+        # nothing is trained that could not be written
+        self.to_json()
 
     def __repr__(self):
         words = lambda values: ", ".join(map(str, values))

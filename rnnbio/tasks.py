@@ -85,17 +85,20 @@ class Task:
     def _kept(self, which, block:int, draw):
         "What `draw` gave when this block was last asked for: trials or an array."
         with _keeping:
-            latest = self.__dict__.setdefault("_latest", {})              # which: (block, what was drawn, bytes), the youngest last
+            # which: (block, what was drawn, bytes), the youngest last
+            latest = self.__dict__.setdefault("_latest", {})
             found = latest.pop(which, None)
             if found and found[0] == block:
                 latest[which] = found
                 return found[1]
-        found = None                                                      # an older block need not be there while the next is drawn
+        # an older block need not be there while the next is drawn
+        found = None
         drawn = draw()
         size = sum(t.nbytes for t in (drawn.tensors() if isinstance(drawn, Trials) else (drawn,)))
         with _keeping:
             latest[which] = block, drawn, size
-            while sum(size for *_, size in latest.values()) > asked_number("RNNBIO_MEMORY_GB", 2) * 1e9 and len(latest) > 1: latest.pop(next(iter(latest)))
+            while sum(size for *_, size in latest.values()) > asked_number("RNNBIO_MEMORY_GB", 2) * 1e9 and len(latest) > 1:
+                latest.pop(next(iter(latest)))
         return drawn
 
     def __repr__(self): return f"<task {self.name}: {self.n_in} inputs, {self.n_out} outputs, {self.steps} steps, {self.loss}>"

@@ -65,14 +65,16 @@ def start_threads() -> int:
 def _in_child() -> None:
     global _inherited
     _inherited = _started
-    if _inherited: torch.set_num_threads(1)          # its pool is gone too: large operations would wait for it
+    if _inherited:
+        torch.set_num_threads(1)          # its pool is gone too: large operations would wait for it
 
 if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_in_child)
 
 # %% ../nbs/lib/04_threads.ipynb #9aaca11e
 @cache
 def _blas() -> ThreadpoolController:
-    import scipy.linalg.cython_blas                        # the library Numba calls has to be loaded before it can be found
+    # the library Numba calls has to be loaded before it can be found
+    import scipy.linalg.cython_blas
     return ThreadpoolController()
 
 @contextmanager

@@ -79,7 +79,8 @@ def save(
 def _fingerprint(said:str, tensors:dict) -> str:
     "SHA-256 of all that a saved fit holds."
     digest = hashlib.sha256(said.encode())
-    for name, t in sorted(tensors.items()): digest.update(f"{name}|{t.dtype}|{list(t.shape)}|".encode() + t.numpy().tobytes())
+    for name, t in sorted(tensors.items()):
+        digest.update(f"{name}|{t.dtype}|{list(t.shape)}|".encode() + t.numpy().tobytes())
     return digest.hexdigest()
 
 @patch(cls_method=True)
@@ -91,7 +92,8 @@ def load(
     "The fit in that file, as it was; ValueError when it is something else, or not what was written."
     path = user_path("path", path)
     if not path.is_file(): raise FileNotFoundError(f"no file {path}")
-    data = path.read_bytes()                       # and not mapped: the fit is its own, whatever becomes of the file
+    # and not mapped: the fit is its own, whatever becomes of the file
+    data = path.read_bytes()
     try:
         metadata = parse_json("its header", data[8:8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         about, tensors = parse_json("its settings", metadata["rnnbio"]), parse_tensors(data)
@@ -211,7 +213,8 @@ def train(
 ) -> Fit:
     "Train every run of the ensemble on its own fresh trials; ValueError or TypeError before the first step when something does not fit. Ctrl-C ends with `Interrupted`, which holds the fit so far."
     check_params(model, params)
-    params = params.map(Tensor.detach)                # weights of a torch module may want gradients; none flow here
+    # weights of a torch module may want gradients; none flow here
+    params = params.map(Tensor.detach)
     rule, optimizer, steps, n_trials, keep_signs = get_rule(rule), get_optimizer(optimizer), count("steps", steps), count("n_trials", n_trials), flag("keep_signs", keep_signs)
     every = _check_measures(every, measure)
     if not isinstance(floss, flossing | None):
@@ -233,7 +236,8 @@ def train(
     with _full_precision(params.device), stoppable() as asked, tqdm(ahead, desc=f"{rule.name}, {len(params)} runs", leave=False, disable=quiet(progress)) as bar:
         for step, trials in zip(bar, batches(task, n_trials, params.seeds, ahead, model.n_out, params.dtype, params.device)):
             if asked.stop: raise Interrupted(fit(), state)
-            if floss and (step == 0 or floss.every and step % floss.every == 0): _floss(state, model, params, task.task, floss)
+            if floss and (step == 0 or floss.every and step % floss.every == 0):
+                _floss(state, model, params, task.task, floss)
             if every and step % every == 0: state.measured[step] = _measure(measure, model, params)
             if step == ahead[0] + WARM_UP and _captures(params): update = captured(update, trials)
             state.curves[..., step] = update(trials, step + 1)
@@ -243,7 +247,8 @@ def train(
                 if (state.diverged >= 0).all(): break
                 bar.set_postfix(loss=f"{float(state.curves[0, :, step].nanmedian()):.4f}")
         if every:
-            last = _measure(measure, model, params)       # also for the steps that were not needed, once all had diverged
+            # also for the steps that were not needed, once all had diverged
+            last = _measure(measure, model, params)
             for at in measured_at(steps, every): state.measured.setdefault(at, last)
         if asked.stop: raise Interrupted(fit(), state)
     return fit()

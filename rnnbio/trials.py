@@ -46,7 +46,8 @@ class Trials:
             raise ValueError(f"mask must have a sum that {x.dtype} holds, got {float(m.max())} as "
                              "its largest weight")
         if (m.sum((-2, -1)) == 0).any(): raise ValueError("mask must be above 0 somewhere, got a batch in which nothing counts")
-        for name, t in ("inputs", x), ("targets", y.long() if labelled else y), ("mask", m), ("response", r): object.__setattr__(self, name, t)
+        for name, t in ("inputs", x), ("targets", y.long() if labelled else y), ("mask", m), ("response", r):
+            object.__setattr__(self, name, t)
 
     @classmethod
     def _trusted(cls, *tensors):
@@ -157,8 +158,10 @@ def unlike(
 ) -> str:            # "" when it is: in what it is not
     "Where a batch differs from another in shape or kind."
     for name, mine, wanted in zip(("inputs", "targets", "mask", "response"), batch.tensors(), other.tensors()):
-        if mine.shape != wanted.shape: return f"{name} have shape {list(mine.shape)} where others have {list(wanted.shape)}"
-        if mine.dtype != wanted.dtype: return f"{name} are {mine.dtype} where others are {wanted.dtype}"
+        if mine.shape != wanted.shape:
+            return f"{name} have shape {list(mine.shape)} where others have {list(wanted.shape)}"
+        if mine.dtype != wanted.dtype:
+            return f"{name} are {mine.dtype} where others are {wanted.dtype}"
     return ""
 
 # %% ../nbs/lib/10_trials.ipynb #14cc3247
