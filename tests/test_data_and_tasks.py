@@ -1,4 +1,5 @@
 """Data files, tasks and initializers as users meet them: odd tables, threads, memory, another default device, networks that have diverged."""
+
 import gzip
 import math
 import pickle
@@ -13,14 +14,28 @@ import torch
 from rnnbio.connectome import COLUMNS, Connections, connectome, read_connections
 from rnnbio.data import data_root, fetch
 from rnnbio.digits import MNIST, read_mnist
-from rnnbio.initializers import (HYPEREXCITABLE, cell_types, chain_motif, dale, density, directions, effective_rank, eigenvalue_sizes, gaussian, low_rank, of_finite,
-                                 soft_rank, sparse, structured, uniform)
+from rnnbio.initializers import (
+    HYPEREXCITABLE,
+    cell_types,
+    chain_motif,
+    dale,
+    density,
+    directions,
+    effective_rank,
+    eigenvalue_sizes,
+    gaussian,
+    low_rank,
+    of_finite,
+    soft_rank,
+    sparse,
+    structured,
+    uniform,
+)
 from rnnbio.models import LeakyRNN
 from rnnbio.neurogym_tasks import draw_durations, read_timing
 from rnnbio.sentiment import read_treebank
 from rnnbio.tasks import PROBE_SEED, get_task, list_tasks
 from rnnbio.teacher import Taught, conditioned, task_aligned
-
 
 # Tables
 
@@ -34,7 +49,10 @@ def table(folder, lines, name="t.csv", separator=",", packed=bytes):
 
 
 def weights(found):
-    return {(str(found.names[i]), str(found.names[j])): w for i, j, w in zip(found.pre, found.post, found.weight)}
+    return {
+        (str(found.names[i]), str(found.names[j])): w
+        for i, j, w in zip(found.pre, found.post, found.weight)
+    }
 
 
 EXPECTED = {(a, b): float(w) for a, b, w in ROWS}
@@ -42,24 +60,49 @@ HEAD = ("Source", "Target", "Weight")
 
 
 @pytest.mark.parametrize("separator", [",", "\t", ";", ", ", " , "])
-@pytest.mark.parametrize("name, packed", [("t.csv", bytes), ("t.csv.gz", gzip.compress), ("bom.csv", lambda data: "\ufeff".encode() + data), ("dos.csv", lambda data: data.replace(b"\n", b"\r\n")), ("mac.csv", lambda data: data.replace(b"\n", b"\r"))])
+@pytest.mark.parametrize(
+    "name, packed",
+    [
+        ("t.csv", bytes),
+        ("t.csv.gz", gzip.compress),
+        ("bom.csv", lambda data: "\ufeff".encode() + data),
+        ("dos.csv", lambda data: data.replace(b"\n", b"\r\n")),
+        ("mac.csv", lambda data: data.replace(b"\n", b"\r")),
+    ],
+)
 def test_a_table_as_any_program_writes_it(tmp_path, separator, name, packed):
     path = table(tmp_path, [HEAD, *ROWS], name, separator, packed)
     assert weights(read_connections(path, "Source", "Target", "Weight")) == EXPECTED
-    assert connectome(str(path), pre="Source", post="Target", weight="Weight")(2, [0]).shape == (1, 2, 2)
+    assert connectome(str(path), pre="Source", post="Target", weight="Weight")(2, [0]).shape == (
+        1,
+        2,
+        2,
+    )
 
 
-@pytest.mark.parametrize("rows, says", [
-    ([HEAD, *(row + ("",) for row in ROWS)], "row 1: it has 4 fields, but the header 3"),
-    ([HEAD, *ROWS, ("C", "B", "1", "9")], "row 5: it has 4 fields, but the header 3"),
-    ([HEAD, *ROWS, ("C", "B")], "row 5: it has 2 fields, but the header 3"),
-    ([("Source", "Target", "Weight", "Weight"), *(row + ("1",) for row in ROWS)], "must have the column Weight once"),
-    ([HEAD, *ROWS, ('"C', "B", "1")], "no table that can be read"),
-    ([("Source|Target|Weight",), ("A|B|3",)], "commas, tabs or semicolons may separate columns"),
-])
+@pytest.mark.parametrize(
+    "rows, says",
+    [
+        ([HEAD, *(row + ("",) for row in ROWS)], "row 1: it has 4 fields, but the header 3"),
+        ([HEAD, *ROWS, ("C", "B", "1", "9")], "row 5: it has 4 fields, but the header 3"),
+        ([HEAD, *ROWS, ("C", "B")], "row 5: it has 2 fields, but the header 3"),
+        (
+            [("Source", "Target", "Weight", "Weight"), *(row + ("1",) for row in ROWS)],
+            "must have the column Weight once",
+        ),
+        ([HEAD, *ROWS, ('"C', "B", "1")], "no table that can be read"),
+        (
+            [("Source|Target|Weight",), ("A|B|3",)],
+            "commas, tabs or semicolons may separate columns",
+        ),
+    ],
+)
 def test_a_table_that_would_give_another_connectome(tmp_path, rows, says):
     path = table(tmp_path, rows)
-    for use in (lambda: read_connections(path, "Source", "Target", "Weight"), lambda: connectome(str(path), pre="Source", post="Target", weight="Weight")):
+    for use in (
+        lambda: read_connections(path, "Source", "Target", "Weight"),
+        lambda: connectome(str(path), pre="Source", post="Target", weight="Weight"),
+    ):
         with pytest.raises(ValueError) as error:
             use()
         assert says in str(error.value) and str(path) in str(error.value)
@@ -74,7 +117,7 @@ def test_wrong_columns_are_refused_when_the_specification_is_made(tmp_path, monk
     with pytest.raises(ValueError, match="pre must be one of id, pre_root_id"):
         connectome(pre="Source")
     assert connectome(weight="cleft_vx").weight == "cleft_vx" and len(COLUMNS) == 17
-    path.unlink()                                        # a store that is read elsewhere
+    path.unlink()  # a store that is read elsewhere
     assert connectome(kind.source, pre=kind.pre, post=kind.post, checksum=kind.checksum) == kind
     with pytest.raises(ValueError, match="there is no file .*relative paths begin at"):
         kind(2, [0])
@@ -87,7 +130,9 @@ def test_the_home_of_a_user(tmp_path, monkeypatch):
     assert data_root() == tmp_path / "sets"
     assert weights(read_connections("~/t.csv", "Source", "Target", "Weight")) == EXPECTED
     kind = connectome("~/t.csv", pre="Source", post="Target", weight="Weight")
-    assert kind.source == "~/t.csv" and torch.equal(kind(3, [0]), connectome(str(path), pre="Source", post="Target", weight="Weight")(3, [0]))
+    assert kind.source == "~/t.csv" and torch.equal(
+        kind(3, [0]), connectome(str(path), pre="Source", post="Target", weight="Weight")(3, [0])
+    )
 
 
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zip"])
@@ -97,18 +142,39 @@ def test_a_false_archive(tmp_path, name):
         read_connections(path, "Source", "Target")
 
 
-@pytest.mark.parametrize("name, told", [("7.20576E+17", True), ("7.205759406210391e+17", True), ("720575940621039104.0", True), ("720575940621039147", False), ("1E10", False), ("ASEL", False)])
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("7.20576E+17", True),
+        ("7.205759406210391e+17", True),
+        ("720575940621039104.0", True),
+        ("720575940621039147", False),
+        ("1E10", False),
+        ("ASEL", False),
+    ],
+)
 def test_names_that_a_spreadsheet_has_rounded_are_told(tmp_path, name, told):
     path = table(tmp_path, [HEAD, (name, "B", "1"), ("B", name, "1")])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert set(read_connections(path, "Source", "Target").names) == {name, "B"}
-    assert [f"holds {name}, a number that a spreadsheet" in str(w.message) for w in caught] == [True, True] * told
+    assert [f"holds {name}, a number that a spreadsheet" in str(w.message) for w in caught] == [
+        True,
+        True,
+    ] * told
 
 
 def test_connections_that_are_none():
-    good = dict(names=np.array(["a", "b"]), pre=np.array([0, 1]), post=np.array([1, 0]), weight=np.ones(2))
-    for change, says in ((dict(pre=[0, 2]), "pre must hold places"), (dict(post=[.5, 1]), "post must hold places"), (dict(weight=[1, math.nan]), "weight must be finite"), (dict(weight=[1]), "equally long"), (dict(names=[]), "names must be")):
+    good = dict(
+        names=np.array(["a", "b"]), pre=np.array([0, 1]), post=np.array([1, 0]), weight=np.ones(2)
+    )
+    for change, says in (
+        (dict(pre=[0, 2]), "pre must hold places"),
+        (dict(post=[0.5, 1]), "post must hold places"),
+        (dict(weight=[1, math.nan]), "weight must be finite"),
+        (dict(weight=[1]), "equally long"),
+        (dict(names=[]), "names must be"),
+    ):
         with pytest.raises(ValueError, match=says):
             Connections(**good | change)
     for some in ([0, 0], [True, False], [0, 2], "a", [-1]):
@@ -120,29 +186,52 @@ def test_connections_that_are_none():
 
 # Files of others
 
+
 def test_the_same_data_packed_again_is_the_same_file(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))
     file = MNIST["train"][1]
     (tmp_path / "mnist").mkdir()
     (tmp_path / file.name).write_bytes(gzip.compress(b"other data"))
-    with pytest.raises(ValueError, match="its content must have sha256 65a50cbb.*move it elsewhere") as error:
+    with pytest.raises(
+        ValueError, match="its content must have sha256 65a50cbb.*move it elsewhere"
+    ) as error:
         fetch(file)
     assert "remove" not in str(error.value) and "delete" not in str(error.value)
     with pytest.raises(TypeError, match="file must be a File"):
         fetch("mnist")
 
 
-@pytest.mark.skipif(not (data_root() / MNIST["train"][0].name).is_file(), reason="needs MNIST in RNNBIO_DATA")
+@pytest.mark.skipif(
+    not (data_root() / MNIST["train"][0].name).is_file(), reason="needs MNIST in RNNBIO_DATA"
+)
 def test_mnist_as_it_lies_here():
     images, labels = read_mnist("train")
-    assert images.shape == (60_000, 28, 28) and np.bincount(labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert images.shape == (60_000, 28, 28) and np.bincount(labels).tolist() == [
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
 
 
-@pytest.mark.skipif(not (data_root() / "sst_trees.zip").is_file(), reason="needs the treebank's later edition in RNNBIO_DATA")
+@pytest.mark.skipif(
+    not (data_root() / "sst_trees.zip").is_file(),
+    reason="needs the treebank's later edition in RNNBIO_DATA",
+)
 def test_the_treebank_of_its_later_edition():
     splits = read_treebank(data_root() / "sst_trees.zip")
-    assert {part: len(some) for part, some in splits.items()} == dict(train=6921, valid=872, test=1818)
-    assert sum("\xa0" in word for some in splits.values() for words, _ in some for word in words) >= 2
+    assert {part: len(some) for part, some in splits.items()} == dict(
+        train=6921, valid=872, test=1818
+    )
+    assert (
+        sum("\xa0" in word for some in splits.values() for words, _ in some for word in words) >= 2
+    )
 
 
 # Tasks
@@ -154,7 +243,15 @@ def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(a.tensors(), b.tensors()))
 
 
-@pytest.mark.parametrize("name, options", [("context", {}), ("context", dict(source="neurogym")), ("2af", dict(batching="stream", seq_len=20, timing=dict(delay=("uniform", (0, 400))))), ("romo", {})])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("context", {}),
+        ("context", dict(source="neurogym")),
+        ("2af", dict(batching="stream", seq_len=20, timing=dict(delay=("uniform", (0, 400))))),
+        ("romo", {}),
+    ],
+)
 def test_threads_that_share_a_task(name, options):
     n = 4 if "source" in options else 64
     alone = [get_task(name, **options).sample(n, seed) for seed in range(4)]
@@ -188,66 +285,150 @@ def test_many_seeds_stay_within_the_memory(monkeypatch):
     assert same(task.sample(32, 25), get_task("flipflop").sample(32, 25))
 
 
-@pytest.mark.parametrize("name, options", [("2af", dict(timing=dict(fixation=0, stimulus=0, delay=0, decision=100))), ("dms", dict(timing=dict(fixation=0, sample=0, delay=0, test=0, decision=100))), ("context", dict(sigma=0., dt=10)), ("2af", dict(sigma=1e17, dt=20)),
-                                            ("flipflop", dict(variant="memory", dt=.05, duration=100.)), ("flipflop", dict(variant="memory", dt=1, duration=11)), ("mapping", dict(target=-9e17)), ("mapping", dict(dt=1, duration=2)), ("romo", dict(dt=1)), ("romo", dict(dt=.7)), ("mante", dict(dt=.013)), ("cosine", dict(dt=1)), ("pattern", dict(steps=11, noise=9e17))])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("2af", dict(timing=dict(fixation=0, stimulus=0, delay=0, decision=100))),
+        ("dms", dict(timing=dict(fixation=0, sample=0, delay=0, test=0, decision=100))),
+        ("context", dict(sigma=0.0, dt=10)),
+        ("2af", dict(sigma=1e17, dt=20)),
+        ("flipflop", dict(variant="memory", dt=0.05, duration=100.0)),
+        ("flipflop", dict(variant="memory", dt=1, duration=11)),
+        ("mapping", dict(target=-9e17)),
+        ("mapping", dict(dt=1, duration=2)),
+        ("romo", dict(dt=1)),
+        ("romo", dict(dt=0.7)),
+        ("mante", dict(dt=0.013)),
+        ("cosine", dict(dt=1)),
+        ("pattern", dict(steps=11, noise=9e17)),
+    ],
+)
 def test_loss_levels_at_the_edges(name, options):
     task = get_task(name, **options)
     levels = task.references()
-    assert all(math.isfinite(v) and v >= 0 for v in levels.values()) and levels["ideal"] <= levels.get("constant", levels["silent"]) * 1.000001 and "silent" in levels
+    assert (
+        all(math.isfinite(v) and v >= 0 for v in levels.values())
+        and levels["ideal"] <= levels.get("constant", levels["silent"]) * 1.000001
+        and "silent" in levels
+    )
     batch = task.sample(2, PROBE_SEED)
     assert batch.inputs.shape[0] == task.steps and batch.inputs.isfinite().all()
 
 
 def test_durations_are_those_of_the_environment_one_by_one():
     from neurogym.utils.ngym_random import trunc_exp
+
     for seed in range(5):
         one, several = np.random.RandomState(seed), np.random.RandomState(seed)
         kind, values = read_timing("delay", ("truncated_exponential", (300, 100, 400)))
-        assert [trunc_exp(one, 300, 100, 400) for _ in range(50)] == draw_durations(several, kind, values, 50).tolist() and one.random() == several.random()
+        assert [trunc_exp(one, 300, 100, 400) for _ in range(50)] == draw_durations(
+            several, kind, values, 50
+        ).tolist() and one.random() == several.random()
 
 
-@pytest.mark.parametrize("kind, builds", [("2af", dict(ground_truth=[0, 1], coh=[0, 6.4])), ("dms", dict(ground_truth=[1, 2], sample_theta=[0, math.pi])), ("context", dict(ground_truth=[1, 2], other_choice=[1, 1], context=[0, 1], coh_1=[5, 5], coh_2=[15, 50]))])
+@pytest.mark.parametrize(
+    "kind, builds",
+    [
+        ("2af", dict(ground_truth=[0, 1], coh=[0, 6.4])),
+        ("dms", dict(ground_truth=[1, 2], sample_theta=[0, math.pi])),
+        (
+            "context",
+            dict(
+                ground_truth=[1, 2],
+                other_choice=[1, 1],
+                context=[0, 1],
+                coh_1=[5, 5],
+                coh_2=[15, 50],
+            ),
+        ),
+    ],
+)
 def test_trials_built_from_lists_are_those_from_arrays(kind, builds):
     task = get_task(kind)
     t = np.arange(task.longest)[:, None]
-    during = {name: (t >= start) & (t < end) for name, (start, end) in task.periods(np.random.default_rng(0), 2).items()}
+    during = {
+        name: (t >= start) & (t < end)
+        for name, (start, end) in task.periods(np.random.default_rng(0), 2).items()
+    }
     quiet = lambda shape: np.zeros(shape)
-    lists, arrays = task.build(builds, during, quiet), task.build({name: np.array(v) for name, v in builds.items()}, during, quiet)
+    lists, arrays = task.build(builds, during, quiet), task.build(
+        {name: np.array(v) for name, v in builds.items()}, during, quiet
+    )
     assert all(np.array_equal(lists[name], arrays[name]) for name in arrays)
-    for conditions, periods, says in ((builds | dict(ground_truth=[0, 3]), during, "ground_truth must be one of"), (builds | dict(ground_truth=[1]), during, "must be \\[trial\\]"), ({}, during, "conditions must hold"), (builds, {}, "during must hold"), (builds, {k: v[:, :1] for k, v in during.items()}, "during must hold")):
+    for conditions, periods, says in (
+        (builds | dict(ground_truth=[0, 3]), during, "ground_truth must be one of"),
+        (builds | dict(ground_truth=[1]), during, "must be \\[trial\\]"),
+        ({}, during, "conditions must hold"),
+        (builds, {}, "during must hold"),
+        (builds, {k: v[:, :1] for k, v in during.items()}, "during must hold"),
+    ):
         with pytest.raises(ValueError, match=says):
             task.build(conditions, periods, quiet)
 
 
 # Settings of torch, and networks that have diverged
 
+
 def drawn():
-    kinds = [gaussian(.7), uniform(), low_rank(3), soft_rank(.7), sparse(.3), dale(balance="row"), chain_motif(density=.5), connectome("surrogate", p0=.5), *(cell_types(where, .1, 3.3, .7) for where in HYPEREXCITABLE)]
-    W = gaussian(.7)(12, [0, 1])
-    return [kind(12, [0, 1]) for kind in kinds] + [directions()(12, [0, 1], 2, "input"), conditioned(W, 5.), task_aligned(W, 3)(12, [0, 1]), effective_rank(W), density(W), eigenvalue_sizes(W)]
+    kinds = [
+        gaussian(0.7),
+        uniform(),
+        low_rank(3),
+        soft_rank(0.7),
+        sparse(0.3),
+        dale(balance="row"),
+        chain_motif(density=0.5),
+        connectome("surrogate", p0=0.5),
+        *(cell_types(where, 0.1, 3.3, 0.7) for where in HYPEREXCITABLE),
+    ]
+    W = gaussian(0.7)(12, [0, 1])
+    return [kind(12, [0, 1]) for kind in kinds] + [
+        directions()(12, [0, 1], 2, "input"),
+        conditioned(W, 5.0),
+        task_aligned(W, 3)(12, [0, 1]),
+        effective_rank(W),
+        density(W),
+        eigenvalue_sizes(W),
+    ]
 
 
-@pytest.mark.parametrize("change, back", [(lambda: torch.set_default_dtype(torch.float64), lambda: torch.set_default_dtype(torch.float32)), (lambda: torch.set_default_device("meta"), lambda: torch.set_default_device(None))])
+@pytest.mark.parametrize(
+    "change, back",
+    [
+        (
+            lambda: torch.set_default_dtype(torch.float64),
+            lambda: torch.set_default_dtype(torch.float32),
+        ),
+        (lambda: torch.set_default_device("meta"), lambda: torch.set_default_device(None)),
+    ],
+)
 def test_settings_of_torch_change_no_number(change, back):
-    before, tasks = drawn(), [get_task(name, **OPTIONS.get(name, {})) for name in ("romo", "mante", "digits")]
+    before, tasks = drawn(), [
+        get_task(name, **OPTIONS.get(name, {})) for name in ("romo", "mante", "digits")
+    ]
     arrays = [task.draw(np.random.default_rng(0), 3) for task in tasks[:2]]
     change()
     try:
         after, again = drawn(), [task.draw(np.random.default_rng(0), 3) for task in tasks[:2]]
     finally:
         back()
-    assert all(a.dtype == b.dtype and a.device == b.device and torch.equal(a, b) for a, b in zip(before, after))
+    assert all(
+        a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
+        for a, b in zip(before, after)
+    )
     assert all(np.array_equal(a[name], b[name]) for a, b in zip(arrays, again) for name in a)
 
 
 def test_cell_types_keep_the_gains_of_stored_networks():
     """As float32: 0.8 is 0.800000012."""
-    W = cell_types(strong=.8).structure(torch.ones(1, 4, 4, dtype=torch.float64), None)
-    assert W.dtype == torch.float64 and (W == float(np.float32(.8))).all()
+    W = cell_types(strong=0.8).structure(torch.ones(1, 4, 4, dtype=torch.float64), None)
+    assert W.dtype == torch.float64 and (W == float(np.float32(0.8))).all()
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("function", [torch.linalg.eigvals, torch.linalg.svdvals, torch.linalg.svd, torch.linalg.qr])
+@pytest.mark.parametrize(
+    "function", [torch.linalg.eigvals, torch.linalg.svdvals, torch.linalg.svd, torch.linalg.qr]
+)
 def test_lapack_never_sees_a_network_that_has_diverged(broken, function):
     W = gaussian()(60, [0, 1, 2])
     healthy = function(W)
@@ -262,10 +443,11 @@ def test_a_structure_that_is_not_finite_is_refused():
     class Broken(structured):
         def structure(self, Z, more):
             return Z / 0 if self.gain < 2 else Z[:, 1:]
+
     with pytest.raises(ValueError, match="must be finite, got"):
         Broken()(5, [0])
     with pytest.raises(ValueError, match="must be \\[1, 5, 5\\], got shape"):
-        Broken(gain=3.)(5, [0])
+        Broken(gain=3.0)(5, [0])
 
 
 def test_a_teacher_that_does_not_fit():
@@ -282,8 +464,25 @@ def test_a_teacher_that_does_not_fit():
     assert "_latest" not in task.__dict__
 
 
-@pytest.mark.parametrize("name, options", [("romo", {}), ("2af", {}), ("2af", dict(timing="short")), ("2af", dict(batching="stream")), ("2af", dict(timing=dict(delay=[0, 300, 900]))), ("dms", {}), ("context", {}),
-                                           ("context", dict(timing="short")), ("flipflop", {}), ("mante", {}), ("mapping", {}), ("cosine", {}), ("pattern", {}), ("digits", dict(source="scikit-learn"))])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("romo", {}),
+        ("2af", {}),
+        ("2af", dict(timing="short")),
+        ("2af", dict(batching="stream")),
+        ("2af", dict(timing=dict(delay=[0, 300, 900]))),
+        ("dms", {}),
+        ("context", {}),
+        ("context", dict(timing="short")),
+        ("flipflop", {}),
+        ("mante", {}),
+        ("mapping", {}),
+        ("cosine", {}),
+        ("pattern", {}),
+        ("digits", dict(source="scikit-learn")),
+    ],
+)
 def test_a_task_knows_whether_its_trials_are_padded(name, options):
     """The keys of results with measures taken at the end of a trial depend on it."""
     task = get_task(name, **options)

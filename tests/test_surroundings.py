@@ -1,4 +1,5 @@
-"""What surrounds the package: settings of torch, threads, forks, places that cannot be written, damaged caches, tasks that break their word."""
+"""Settings of torch, threads, forks, unwritable places, damaged caches, tasks that break their word."""
+
 import multiprocessing
 import os
 import subprocess
@@ -20,8 +21,18 @@ start = model.init([0, 1], gaussian())
 
 def python(code, **environment):
     """What a fresh Python prints."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("RNNBIO_THREADS", "OMP_NUM_THREADS")}
-    done = subprocess.run([sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, timeout=300)
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("RNNBIO_THREADS", "OMP_NUM_THREADS")
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.strip()
 
@@ -34,19 +45,31 @@ from rnnbio.all import *
 task, model = get_task("romo"), LeakyRNN(1, 8, 2)
 def numbers():
     p = model.init([0, 1], gaussian())
-    p, measure = Params.cat([p, p[0]]), {"KA": lambda m, q: kernel_alignment(m, p, q, task.probe(6), steps="last"), "exponent": lambda m, q: lyapunov_exponents(m, q, task.probe(4)).mean((1, 2))}
+    p = Params.cat([p, p[0]])
+    measure = {
+        "KA": lambda m, q: kernel_alignment(m, p, q, task.probe(6), steps="last"),
+        "exponent": lambda m, q: lyapunov_exponents(m, q, task.probe(4)).mean((1, 2)),
+    }
+    how = dict(steps=3, n_trials=4, every=2, measure=measure, floss=flossing(steps=2, n_trials=2), progress=False)
     for rule in ("mdgl", "rtrl"):
-        fit = train(model, p, task, rule, steps=3, n_trials=4, every=2, measure=measure, floss=flossing(steps=2, n_trials=2), progress=False)
-        yield from (fit.loss.values, fit.data.KA.values, fit.data.exponent.values, fit.params.W_h.numpy())
-    for kind in (uniform(), low_rank(rank=2), soft_rank(), sparse(density=.5), cell_types(), dale(), chain_motif(density=.5), connectome(source="surrogate", p0=1.)):
+        fit = train(model, p, task, rule, **how)
+        yield from (fit.data[name].values for name in ("loss", "KA", "exponent"))
+        yield fit.params.W_h.numpy()
+    kinds = uniform(), low_rank(rank=2), soft_rank(), sparse(density=.5), cell_types(), dale()
+    for kind in (*kinds, chain_motif(density=.5), connectome(source="surrogate", p0=1.)):
         yield model.init([0], kind).W_h.numpy()
-    yield from (np.asarray(get_task(name).sample(3, 0).inputs) for name in ("flipflop", "mante", "pattern", "cosine"))
+    for name in ("flipflop", "mante", "pattern", "cosine"):
+        yield np.asarray(get_task(name).sample(3, 0).inputs)
     yield credit_reach(model, p, task.probe(6), "mdgl").numpy()
     yield truncation_losses(model, p, p.map(lambda t: t * 1.1), task.probe(4), [0, 2]).numpy()
-    yield exact_flow(LeakyRNN(1, 5, 1, bias=False, activation="linear").init([0], gaussian(.5)), .5, [0., 1.], levels=3).z.numpy()
+    linear = LeakyRNN(1, 5, 1, bias=False, activation="linear").init([0], gaussian(.5))
+    yield exact_flow(linear, .5, [0., 1.], levels=3).z.numpy()
 before = list(numbers())
-torch.set_default_device("meta"); torch.set_default_dtype(torch.float64); torch.set_float32_matmul_precision("medium")
-print([i for i, (a, b) in enumerate(zip(before, numbers(), strict=True)) if not np.array_equal(a, b, equal_nan=True)])
+torch.set_default_device("meta")
+torch.set_default_dtype(torch.float64)
+torch.set_float32_matmul_precision("medium")
+pairs = enumerate(zip(before, numbers(), strict=True))
+print([i for i, (a, b) in pairs if not np.array_equal(a, b, equal_nan=True)])
 """
 
 
@@ -67,14 +90,16 @@ print(get_threads(), torch.get_num_threads())
 
 def test_one_number_bounds_our_threads_and_torchs():
     cores = threads.nb.config.NUMBA_NUM_THREADS
-    assert python(THREADS.format(of_torch=1)) == f"{cores} 1"                               # the user's own number stays
+    assert python(THREADS.format(of_torch=1)) == f"{cores} 1"  # the user's own number stays
     assert python(THREADS.format(of_torch=max(2, cores)), RNNBIO_THREADS="1") == "1 1"
 
 
 def test_the_number_of_threads_holds_in_every_thread(monkeypatch):
     monkeypatch.setenv("RNNBIO_THREADS", "1")
     found = []
-    thread = threading.Thread(target=lambda: found.append((threads.start_threads(), threads.nb.get_num_threads())))
+    thread = threading.Thread(
+        target=lambda: found.append((threads.start_threads(), threads.nb.get_num_threads()))
+    )
     thread.start()
     thread.join()
     assert found == [(1, 1)]
@@ -82,7 +107,9 @@ def test_the_number_of_threads_holds_in_every_thread(monkeypatch):
 
 # Forks
 
-def work(rule): return float(train(model, start, task, rule, steps=2, n_trials=4, progress=False).loss[0, -1])
+
+def work(rule):
+    return float(train(model, start, task, rule, steps=2, n_trials=4, progress=False).loss[0, -1])
 
 
 FORK = """
@@ -107,16 +134,19 @@ def test_a_forked_pool_works_or_says_why_not():
 
 # Places and caches
 
+
 def test_a_package_that_cannot_be_written_is_imported():
-    code = "from numba.core import caching; caching.CacheImpl._locator_classes = []\nfrom rnnbio.kernels import cpu; print(cpu.JIT['cache'])"
-    assert python(code) == "False"
+    nowhere = "from numba.core import caching; caching.CacheImpl._locator_classes = []"
+    assert python(f"{nowhere}; from rnnbio.kernels import cpu; print(cpu.JIT['cache'])") == "False"
 
 
 def test_a_damaged_cache_is_made_anew(tmp_path):
     calls = []
 
     class Kernel:
-        class stats: cache_path = str(tmp_path)
+        class stats:
+            cache_path = str(tmp_path)
+
         def __call__(self, x):
             calls.append(x)
             if len(calls) == 1:
@@ -131,26 +161,47 @@ def test_a_damaged_cache_is_made_anew(tmp_path):
 
 # Tasks that break their word: the compiled kernels would write past their arrays
 
+
 class Breaks:
     n_in, n_out, steps = 1, 2, 56
-    def __init__(self, change): self.change = change
+
+    def __init__(self, change):
+        self.change = change
+
     def sample(self, n_trials, seed, step=0):
         trials = task.sample(n_trials, seed, step)
         return self.change(trials) if step == 2 and seed == 1 else trials
 
 
-@pytest.mark.parametrize("change, says", [
-    (lambda t: Trials(t.inputs.repeat(1, 1, 50), t.targets, t.mask), "inputs have shape [56, 4, 50] where others have [56, 4, 1]"),
-    (lambda t: Trials(t.inputs[:40], t.targets[:40], t.mask[:40]), "inputs have shape [40, 4, 1] where others have [56, 4, 1]"),
-    (lambda t: t.trials(slice(2)), "inputs have shape [56, 2, 1]"), (lambda t: Trials(t.inputs, torch.zeros(56, 4).long(), t.mask), "targets have shape [56, 4] where others have [56, 4, 2]"),
-    (lambda t: "trials", "it is no Trials, but 'trials'"), (lambda t: 1 / 0, "ZeroDivisionError"), (lambda t: t.trials(slice(0, 0)), "which must be a slice of the 4 trials"),
-])
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (
+            lambda t: Trials(t.inputs.repeat(1, 1, 50), t.targets, t.mask),
+            "inputs have shape [56, 4, 50] where others have [56, 4, 1]",
+        ),
+        (
+            lambda t: Trials(t.inputs[:40], t.targets[:40], t.mask[:40]),
+            "inputs have shape [40, 4, 1] where others have [56, 4, 1]",
+        ),
+        (lambda t: t.trials(slice(2)), "inputs have shape [56, 2, 1]"),
+        (
+            lambda t: Trials(t.inputs, torch.zeros(56, 4).long(), t.mask),
+            "targets have shape [56, 4] where others have [56, 4, 2]",
+        ),
+        (lambda t: "trials", "it is no Trials, but 'trials'"),
+        (lambda t: 1 / 0, "ZeroDivisionError"),
+        (lambda t: t.trials(slice(0, 0)), "which must be a slice of the 4 trials"),
+    ],
+)
 def test_a_batch_unlike_the_first_stops_its_seed_only(change, says):
     whole = train(model, start, task, steps=5, n_trials=4, progress=False)
     with pytest.warns(UserWarning, match="seed 1 gets no batch 2"):
         fit = train(model, start, Breaks(change), steps=5, n_trials=4, progress=False)
     assert fit.diverged.values.tolist() == [-1, 2] and says in fit.lost[0]
-    assert torch.equal(fit.params.W_h[0], whole.params.W_h[0]) and np.array_equal(fit.loss[0], whole.loss[0])
+    assert torch.equal(fit.params.W_h[0], whole.params.W_h[0]) and np.array_equal(
+        fit.loss[0], whole.loss[0]
+    )
     assert torch.isfinite(fit.params.W_h).all()
 
 
@@ -159,13 +210,40 @@ def test_kernels_look_at_shapes_themselves():
     wide = trials.map(lambda t: t)
     object.__setattr__(wide, "inputs", wide.inputs.repeat(1, 1, 50))
     with pytest.raises(ValueError, match="inputs must be torch.float32 of shape"):
-        cpu.loss_and_gradient(start.W_h, start.W_x, start.b, start.w, start.b_out, *wide.tensors(), torch.zeros(2, 4, 8), start.w.mT, None, None, .8, "current", "relu")
+        cpu.loss_and_gradient(
+            start.W_h,
+            start.W_x,
+            start.b,
+            start.w,
+            start.b_out,
+            *wide.tensors(),
+            torch.zeros(2, 4, 8),
+            start.w.mT,
+            None,
+            None,
+            0.8,
+            "current",
+            "relu",
+        )
 
 
 def test_a_sweep_keeps_no_run_that_lost_its_task(tmp_path, monkeypatch):
     kind = type(task)
     real = kind.sample
-    monkeypatch.setattr(kind, "sample", lambda self, n_trials, seed, step=0: 1 / 0 if (seed, step) == (1, 2) else real(self, n_trials, seed, step))
-    with pytest.warns(UserWarning, match="seed 1 gets no batch 2"), pytest.raises(RuntimeError, match="1 runs raised, the others are stored.*ZeroDivisionError"):
-        Sweep(task="romo", rule="bptt", lr=1e-3, steps=4, seed=[0, 1], n_hidden=4, n_trials=2).run(store=Store(tmp_path), progress=False)
+    monkeypatch.setattr(
+        kind,
+        "sample",
+        lambda self, n_trials, seed, step=0: (
+            1 / 0 if (seed, step) == (1, 2) else real(self, n_trials, seed, step)
+        ),
+    )
+    with (
+        pytest.warns(UserWarning, match="seed 1 gets no batch 2"),
+        pytest.raises(
+            RuntimeError, match="1 runs raised, the others are stored.*ZeroDivisionError"
+        ),
+    ):
+        Sweep(task="romo", rule="bptt", lr=1e-3, steps=4, seed=[0, 1], n_hidden=4, n_trials=2).run(
+            store=Store(tmp_path), progress=False
+        )
     assert len(Store(tmp_path).keys()) == 1
