@@ -20,7 +20,7 @@ from safetensors.torch import load as parse_tensors, save as tensor_bytes
 from torch import Tensor
 from tqdm.auto import tqdm
 from .ahead import Watched, batches, captured, shared_batch
-from .checks import checked, count, flag, numbers, one_of, parse_json, real, shown
+from .checks import checked, count, numbers, one_of, parse_json, real, shown
 from .flossing import floss as floss_all, flossing
 from .machine import quiet, stoppable, user_path, whole
 from .models import LeakyRNN, Network, Params, check_params
@@ -52,8 +52,11 @@ class Fit:
 
     def __repr__(self):
         last = self.data.loss.ffill("step").isel(step=-1)
-        return (f"Fit of {len(self.params)} runs, {self.rule.name}, {self.optimizer}, {self.data.sizes['step']} steps on {self.data.attrs['task']}: "
-                f"last loss {float(last.min()):.3g} to {float(last.max()):.3g}, {int((self.diverged >= 0).sum())} diverged{f', {len(self.lost)} of them lost their task' if self.lost else ''}\n{self.model}\n{self.params}")
+        steps, task = self.data.sizes["step"], self.data.attrs["task"]
+        lost = f", {len(self.lost)} of them lost their task" if self.lost else ""
+        return (f"Fit of {len(self.params)} runs, {self.rule.name}, {self.optimizer}, {steps} steps on {task}: "
+                f"last loss {float(last.min()):.3g} to {float(last.max()):.3g}, "
+                f"{int((self.diverged >= 0).sum())} diverged{lost}\n{self.model}\n{self.params}")
 
 # %% ../nbs/lib/40_train.ipynb #8136b697
 FIT_FORMAT = 2     # of saved fits; a file of a later format is refused. 2: with a checksum
@@ -67,11 +70,13 @@ def save(
     "One safetensors file with the weights, curves and settings, whole or not at all."
     path = user_path("path", path)
     arrays = {f"data/{name}": torch.from_numpy(np.array(v.values)) for name, v in self.data.variables.items()}
-    weights = {f"params/{name}": t.detach().cpu().clone().contiguous() for name, t in self.params.tensors().items()}
+    own = lambda t: t.detach().cpu().clone().contiguous()                # the format wants no shared memory
+    weights = {f"params/{name}": own(t) for name, t in self.params.tensors().items()}
     about = dict(format=FIT_FORMAT, model=asdict(self.model), seeds=self.params.seeds, rule=asdict(self.rule), optimizer=[type(self.optimizer).__name__, asdict(self.optimizer)],
                  dims={name: v.dims for name, v in self.data.variables.items()}, coords=list(self.data.coords), attrs=self.data.attrs)
     said = json.dumps(about)
-    data = tensor_bytes(arrays | weights, metadata={"rnnbio": said, "sha256": _fingerprint(said, arrays | weights)})
+    metadata = {"rnnbio": said, "sha256": _fingerprint(said, arrays | weights)}
+    data = tensor_bytes(arrays | weights, metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
     whole(path, lambda beside: beside.write_bytes(data))
     return path
@@ -80,7 +85,8 @@ def _fingerprint(said:str, tensors:dict) -> str:
     "SHA-256 of all that a saved fit holds."
     digest = hashlib.sha256(said.encode())
     for name, t in sorted(tensors.items()):
-        digest.update(f"{name}|{t.dtype}|{list(t.shape)}|".encode() + t.numpy().tobytes())
+        digest.update(f"{name}|{t.dtype}|{list(t.shape)}|".encode())
+        digest.update(t.numpy().tobytes())
     return digest.hexdigest()
 
 @patch(cls_method=True)
@@ -92,10 +98,10 @@ def load(
     "The fit in that file, as it was; ValueError when it is something else, or not what was written."
     path = user_path("path", path)
     if not path.is_file(): raise FileNotFoundError(f"no file {path}")
-    # and not mapped: the fit is its own, whatever becomes of the file
-    data = path.read_bytes()
+    data = path.read_bytes()               # not mapped: a fit is its own, whatever becomes of its file
     try:
-        metadata = parse_json("its header", data[8:8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        size = int.from_bytes(data[:8], "little")
+        metadata = parse_json("its header", data[8:8 + size])["__metadata__"]
         about, tensors = parse_json("its settings", metadata["rnnbio"]), parse_tensors(data)
         if about["format"] not in (1, FIT_FORMAT):
             raise ValueError(f"it has format {shown(about['format'])}, but this version of rnnbio "
@@ -140,9 +146,11 @@ def _check_task(model, params, task, n_trials) -> Trials:
     return trials
 
 def _rates(lr, runs, like) -> Tensor:
-    rates = [real("lr", v, 0) for v in (numbers("lr", lr, finite=False).ravel() if np.iterable(lr) and not isinstance(lr, (str, dict)) else [lr])]
+    several = np.iterable(lr) and not isinstance(lr, (str, dict))
+    rates = [real("lr", v, 0) for v in (numbers("lr", lr, finite=False).ravel() if several else [lr])]
     if len(rates) not in (1, runs): raise ValueError(f"lr must be one learning rate, or one for each of {runs} runs; got {len(rates)}")
-    return torch.tensor(rates * (runs if len(rates) == 1 else 1), dtype=torch.float64, device="cpu").to(like)
+    rates = rates * runs if len(rates) == 1 else rates
+    return torch.tensor(rates, dtype=torch.float64, device="cpu").to(like)
 
 # %% ../nbs/lib/40_train.ipynb #326454d6
 DIVERGED = 1e6     # times the first loss
@@ -164,13 +172,15 @@ class State:
 
     def copy(self) -> "State":
         "The same, untouched by what training does next (it writes curves only beyond `step`)."
-        own = dict(theta=self.theta.clone(), memory={name: t.clone() for name, t in self.memory.items()}, diverged=self.diverged.clone(), first=self.first.clone(), measured=dict(self.measured))
-        return replace(self, **own)
+        own = {name: getattr(self, name).clone() for name in ("theta", "diverged", "first")}
+        memory = {name: t.clone() for name, t in self.memory.items()}
+        return replace(self, **own, memory=memory, measured=dict(self.measured))
 
 class Interrupted(KeyboardInterrupt):
-    "Training was stopped by Ctrl-C. `fit` holds what was reached, `state` can be resumed: train(..., resume=stopped.state)."
+    "Training was stopped by Ctrl-C: `fit` is what was reached, `state` where `train(..., resume=)` goes on."
     def __init__(self, fit, state):
-        super().__init__(f"stopped after {state.step} of {fit.data.sizes['step']} steps; `except KeyboardInterrupt as stopped` gives stopped.fit and stopped.state (train(..., resume=stopped.state) goes on)")
+        super().__init__(f"stopped after {state.step} of {fit.data.sizes['step']} steps; `except KeyboardInterrupt as stopped` "
+                         "gives stopped.fit and stopped.state (train(..., resume=stopped.state) goes on)")
         self.fit, self.state = fit, state
 
 def _start(params, steps, trained) -> State:
@@ -215,7 +225,8 @@ def train(
     check_params(model, params)
     # weights of a torch module may want gradients; none flow here
     params = params.map(Tensor.detach)
-    rule, optimizer, steps, n_trials, keep_signs = get_rule(rule), get_optimizer(optimizer), count("steps", steps), count("n_trials", n_trials), flag("keep_signs", keep_signs)
+    rule, optimizer = get_rule(rule), get_optimizer(optimizer)
+    steps, n_trials = count("steps", steps), count("n_trials", n_trials)
     every = _check_measures(every, measure)
     if not isinstance(floss, flossing | None):
         raise TypeError(f"floss must be a flossing(...) or None, got {shown(floss)}")
@@ -233,7 +244,8 @@ def train(
     params, ahead = _shaped(state, params), range(state.step, steps)                # a view: it follows the state
     update = partial(_update, state, model, params, shared_batch(params.seeds, params.device), rule, optimizer, rates, signs)
     fit = lambda: Fit(model, params, rule, optimizer, _labelled(state, rates, params, task, n_trials, floss))
-    with _full_precision(params.device), stoppable() as asked, tqdm(ahead, desc=f"{rule.name}, {len(params)} runs", leave=False, disable=quiet(progress)) as bar:
+    with _full_precision(params.device), stoppable() as asked, \
+         tqdm(ahead, desc=f"{rule.name}, {len(params)} runs", leave=False, disable=quiet(progress)) as bar:
         for step, trials in zip(bar, batches(task, n_trials, params.seeds, ahead, model.n_out, params.dtype, params.device)):
             if asked.stop: raise Interrupted(fit(), state)
             if floss and (step == 0 or floss.every and step % floss.every == 0):
@@ -296,8 +308,10 @@ def _resumed(state:State, params, steps, trained, every) -> State:
     if state.theta.shape != fresh.theta.shape: raise ValueError(f"resume holds {list(state.theta.shape)} numbers [run, number], but params {list(fresh.theta.shape)}")
     if state.step > steps: raise ValueError(f"resume stands at step {state.step}, beyond steps = {steps}")
     fresh.curves[..., :state.step] = state.curves[..., :state.step]
-    return replace(state, trained=trained, theta=fresh.theta.copy_(state.theta.detach()), memory={name: t.detach().clone().to(fresh.theta) for name, t in state.memory.items()}, curves=fresh.curves,
-                   first=fresh.first.copy_(state.first), diverged=fresh.diverged.copy_(state.diverged), measured={at: found for at, found in state.measured.items() if every and at < state.step and at % every == 0})
+    memory = {name: t.detach().clone().to(fresh.theta) for name, t in state.memory.items()}
+    measured = {at: found for at, found in state.measured.items() if every and at < state.step and at % every == 0}
+    for name in ("theta", "first", "diverged"): getattr(fresh, name).copy_(getattr(state, name).detach())
+    return replace(fresh, step=state.step, memory=memory, measured=measured)
 
 def _signs(params, trained) -> Tensor:
     "1 for each recurrent weight of a unit that excites, -1 of one that inhibits, 0 of one without any, [run, post * pre]; they come first in theta."
@@ -336,8 +350,8 @@ def measured_at(steps:int, every:int) -> list[int]:
     return [*range(0, steps, every), steps]
 
 def _measure(measure, model, params) -> dict[str, np.ndarray]:
-    given = {name: function(model, params) for name, function in measure.items()}
-    found = {name: np.array(v.detach().cpu().numpy() if isinstance(v, Tensor) else v) for name, v in given.items()}      # a copy: weights change in place
+    array = lambda v: np.array(v.detach().cpu().numpy() if isinstance(v, Tensor) else v)      # a copy: weights change in place
+    found = {name: array(function(model, params)) for name, function in measure.items()}
     for name, value in found.items():
         if value.ndim == 0 or len(value) != len(params): raise ValueError(f"measure {name!r} must give one value for each of {len(params)} runs, first axis, got shape {list(value.shape)}")
     return found
@@ -350,5 +364,6 @@ def _labelled(state, rates, params, task, n_trials, floss) -> xr.Dataset:
         data[name] = (("run", "at", *(f"{name}_{i}" for i in range(values.ndim - 2))), values)
     coords = dict(seed=("run", list(params.seeds)), step=np.arange(loss.shape[-1])) | (dict(at=list(state.measured)) if state.measured else {})
     name = getattr(task.task, "name", type(task.task).__name__)
-    lost = [f"run {i} (seed {seed}), batch {step}: {why}" for i, seed in enumerate(params.seeds) if seed in task.lost for step, why in [task.lost[seed]]]
-    return xr.Dataset(data, coords, {"task": name, "n_trials": n_trials} | ({"floss": repr(floss)} if floss else {}) | ({"lost": lost} if lost else {}))
+    lost = ["run {} (seed {}), batch {}: {}".format(i, seed, *task.lost[seed]) for i, seed in enumerate(params.seeds) if seed in task.lost]
+    attrs = {"task": name, "n_trials": n_trials, "floss": repr(floss), "lost": lost}
+    return xr.Dataset(data, coords, {k: v for k, v in attrs.items() if v and v != "None"})
