@@ -37,18 +37,19 @@ from .train import State, measured_at, train
 # %% ../nbs/lib/52_compute.ipynb #fc7f4091
 def memory_gb(backend:str="cpu") -> float:
     "What training may take: RNNBIO_MEMORY_GB; without it 2 GB, or four fifths of what is free on the GPU."
-    return asked_number("RNNBIO_MEMORY_GB", 2. if backend == "cpu" else .8 * torch.cuda.mem_get_info()[0] / 1e9, 1e-6)
+    default = 2. if backend == "cpu" else .8 * torch.cuda.mem_get_info()[0] / 1e9
+    return asked_number("RNNBIO_MEMORY_GB", default, 1e-6)
 
 def run_bytes(run:Run, task) -> int:
     "Memory one more run takes while it is trained."
     T, B, n, z = task.steps, run.n_trials, run.n_hidden, run.n_hidden + task.n_in + 1
-    numbers = 15 * (n + task.n_out) * z + T * B * (task.n_in + task.n_out + 3)       # weights, gradients, the optimizer's memory, the state as `watch` sees it and copies in between; trials
-    if run.backend == "cuda" or run.rule["forward"]: numbers += 6 * T * B * z       # activity, slopes and credit of every step; compiled, only each thread keeps them
-    if run.rule["forward"]: numbers += 4 * B * n * n * z                            # influence
-    # trials drawn ahead, kept for each seed
-    block = task.block_bytes(B)
-    # curves, single and double
-    return {"float32": 4, "float64": 8}[run.dtype] * numbers + 32 * run.steps + block
+    # weights, gradients, the optimizer's memory, the state that `watch` sees, copies in between; trials
+    numbers = 15 * (n + task.n_out) * z + T * B * (task.n_in + task.n_out + 3)
+    if run.backend == "cuda" or run.rule["forward"]:      # activity, slopes and credit of every step;
+        numbers += 6 * T * B * z                          # compiled, only each thread keeps them
+    if run.rule["forward"]: numbers += 4 * B * n * n * z  # influence
+    curves = 32 * run.steps                               # single and double
+    return {"float32": 4, "float64": 8}[run.dtype] * numbers + curves + task.block_bytes(B)
 
 def scratch_bytes(run:Run, task) -> int:
     "Memory for the run that each thread is at: activity, credit, outputs and errors of every step."
@@ -66,10 +67,10 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if h
 @contextmanager
 def endings(
     kept,              # function() -> what is kept, in words for the user
-    held:bool=True,    # the first waits until the work asks; False: it ends the work where it stands
-# function() -> bool: was the work asked to end? It then raises KeyboardInterrupt
-):
-    "Ends with what is kept said: KeyboardInterrupt after Ctrl-C, SystemExit with status 128 + signal after the others."
+    held:bool=True,    # as for `stoppable`
+):                     # function() -> bool: was the work asked to end? It then raises KeyboardInterrupt
+    """Work that says what is kept when it is told to end:
+    KeyboardInterrupt after Ctrl-C, SystemExit with status 128 + signal after the others."""
     with stoppable(ENDING, held) as asked:
         try:
             yield lambda: asked.stop
@@ -107,7 +108,8 @@ def compute(
     client=None,               # of a Dask cluster whose workers see the same store; None: this process
     stop=None,                 # function() -> bool, asked after every update: True ends it as Ctrl-C does
 ) -> None:
-    "Train those of the runs that the store does not hold. A run that raises is noted in `failed`; the others go on. KeyboardInterrupt, when asked to end, leaves a checkpoint."
+    """Train those of the runs that the store does not hold. A run that raises is noted in `failed`;
+    the others go on. KeyboardInterrupt, when asked to end, leaves a checkpoint."""
     failed, store, client = {} if failed is None else failed, store_of(store), client_of(client)
     missing = {key: run for key, run in by_key(runs).items() if store.load(key) is None}
     if not missing: return
@@ -127,7 +129,8 @@ def compute(
         if all(key in store for key in about["keys"]): path.unlink(missing_ok=True)
     for key in missing.keys() & failed.keys():
         failure(store, key).parent.mkdir(exist_ok=True)
-        whole(failure(store, key), lambda path: path.write_text(json.dumps(failed[key], indent=1) + "\n", encoding="utf-8"))
+        text = json.dumps(failed[key], indent=1) + "\n"
+        whole(failure(store, key), lambda path: path.write_text(text, encoding="utf-8"))
 
 def failure(
     store:Store|str|os.PathLike|None,      # or its folder
@@ -176,7 +179,8 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
     task = task_of(some)
     model, params = _networks(list(runs.values()), task)
     resume = _joined([states[key][1] for key in keys]) if keys[0] in states else None
-    name, every = hashlib.sha256("".join(keys).encode()).hexdigest()[:32], checkpoint_s() if checkpoints else math.inf
+    name = hashlib.sha256("".join(keys).encode()).hexdigest()[:32]
+    every = checkpoint_s() if checkpoints else math.inf
     last = [time.monotonic()]
 
     def watch(state):
@@ -222,7 +226,9 @@ def _resumable(missing, store) -> dict[str, tuple[int, State]]:
                     own = lambda v, axis=0: v.narrow(axis, i, 1).clone()
                     part = lambda of: {n.removeprefix(of): own(v) for n, v in t.items() if n.startswith(of)}
                     measured = {step: {n: v[:, k].numpy() for n, v in part("measured/").items()} for k, step in enumerate(about["measured"])}
-                    found[key] = about["step"], State(about["step"], own(t["theta"]), part("memory/"), own(t["curves"], 1), own(t["diverged"]), own(t["first"]), measured)
+                    state = State(about["step"], own(t["theta"]), part("memory/"), own(t["curves"], 1),
+                                  own(t["diverged"]), own(t["first"]), measured)
+                    found[key] = about["step"], state
         except (LookupError, TypeError) as e: warnings.warn(f"checkpoint {path.name} lacks what training needs and is not used: {e!r}", stacklevel=2)
     return found
 
@@ -249,13 +255,15 @@ def _results(keys, store) -> list:
     return results
 
 def _shapes(result) -> str:
-    tensors = {n.removeprefix("params/"): t for n, t in result.tensors.items() if n.startswith("params/")}
+    named = "params/"
+    tensors = {n.removeprefix(named): t for n, t in result.tensors.items() if n.startswith(named)}
     dtype = str(result.tensors["params/W_h"].dtype).removeprefix("torch.")
     return ", ".join(f"{name} {list(t.shape)}" for name, t in tensors.items()) + f" ({dtype})"
 
 def _params(results, start) -> Params:
     if start:
-        runs = [Run(**{k: v for k, v in r.config.items() if k != "versions"} | dict(backend="cpu")) for r in results]
+        settings = lambda r: {k: v for k, v in r.config.items() if k != "versions"}
+        runs = [Run(**settings(r) | dict(backend="cpu")) for r in results]
         return Params.cat([_networks([run], task_of(run))[1] for run in runs])
     stack = lambda name: torch.stack([r.tensors[name] for r in results])
     tensors = {n.removeprefix("params/"): stack(n) for n in results[0].tensors if n.startswith("params/")}

@@ -117,8 +117,7 @@ SIZES = {"eigenvalues": eigenvalue_sizes, "singular values": lambda W: of_finite
 def effective_rank(
     W:Tensor,                  # [run, n, n]
     by:str="eigenvalues",      # or "singular values"
-# [run], between 1/n and 1; NaN for a matrix of zeros and one that is not finite
-) -> Tensor:
+) -> Tensor:   # [run], between 1/n and 1; NaN for a matrix of zeros and one that is not finite
     "Relative effective rank (Eq. 1)."
     tensor("W", W, ("run", "n", "n"))
     sizes = SIZES[one_of("by", by, SIZES)](W)

@@ -365,5 +365,5 @@ def _labelled(state, rates, params, task, n_trials, floss) -> xr.Dataset:
     coords = dict(seed=("run", list(params.seeds)), step=np.arange(loss.shape[-1])) | (dict(at=list(state.measured)) if state.measured else {})
     name = getattr(task.task, "name", type(task.task).__name__)
     lost = ["run {} (seed {}), batch {}: {}".format(i, seed, *task.lost[seed]) for i, seed in enumerate(params.seeds) if seed in task.lost]
-    attrs = {"task": name, "n_trials": n_trials, "floss": repr(floss), "lost": lost}
-    return xr.Dataset(data, coords, {k: v for k, v in attrs.items() if v and v != "None"})
+    attrs = {"task": name, "n_trials": n_trials, "floss": repr(floss) if floss else "", "lost": lost}
+    return xr.Dataset(data, coords, {k: v for k, v in attrs.items() if v})
