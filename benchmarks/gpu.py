@@ -1,6 +1,8 @@
 """How fast is training on this GPU, against what one would write otherwise?
 
-    python benchmarks/gpu.py            # one GPU, quiet; some 20 minutes; writes benchmarks/gpu.md
+    python benchmarks/gpu.py [minutes]  # one GPU, quiet; some 20 minutes; writes benchmarks/gpu.md
+
+What was measured stands in the file after every row; `minutes` is when to stop, with the rows most asked for first.
 
 Every row is a full training step (forward, backward, Adam; 32 trials of white noise that lie on the GPU already, one input, two outputs, ReLU), in milliseconds per network:
 
@@ -34,7 +36,7 @@ from rnnbio.all import *
 from rnnbio.kernels import batched
 
 train_module = sys.modules["rnnbio.train"]
-UNITS, NETWORKS, STEPS, BLOCK, SECONDS = (64, 128, 256), (16, 64, 256, 1024, 4096), (28, 56, 200), 10, 1.
+UNITS, NETWORKS, STEPS, BLOCK, SECONDS = (64, 128, 256), (64, 1024, 16, 4096, 256), (56, 200, 28), 10, 1.
 NOT_MEASURED = float("nan")
 
 
@@ -135,10 +137,13 @@ def row(case, loop, eager, graph, jax_, fused, memory, flops, launch):
                               shown(arithmetic, ".0%"), shown(2 * steps * launch / (fused * networks / 1e3), ".1f")]) + " |"
 
 
-def table(cases, device, with_jax, flops, launch, seconds=SECONDS):
+def table(cases, device, with_jax, flops, launch, seconds=SECONDS, keep=lambda lines: None, until=float("inf")):
+    """The rows of `cases`, as far as one comes before the clock `until`; `keep` gets the table after every row."""
     lines, loops = list(HEADER), {}
     print("\n".join(lines), flush=True)
     for rule, n, networks, steps in cases:
+        if time.monotonic() > until:
+            break
         if networks <= 16 and (rule, n, steps) not in loops:
             loops[rule, n, steps] = fits(autograd, n, 1, "relu", rule, alone=True, task=Noise(steps, device), device=device)
         found = fits(ours, n, networks, steps, rule, device, seconds)
@@ -147,6 +152,7 @@ def table(cases, device, with_jax, flops, launch, seconds=SECONDS):
         jax_ = fits(jax_ensemble, n, networks, "relu", rule, task=Noise(steps, "cpu")) if with_jax else NOT_MEASURED
         lines.append(row((rule, n, networks, steps), loops[rule, n, steps] if networks <= 16 else NOT_MEASURED, eager, graph, jax_, fused, memory, flops, launch))
         print(lines[-1], flush=True)
+        keep(lines)
     return lines
 
 
@@ -166,19 +172,21 @@ def report(lines, card, flops, launch):
     """The text of gpu.md."""
     return "\n".join(["# Training on the GPU", "", f"{card}.", "",
                       f"A float32 product of 8192 x 8192 matrices reaches {flops / 1e12:.1f} TFLOP/s here, an empty kernel launch takes {launch * 1e6:.1f} µs.", "",
-                      "Milliseconds per network and training step (the least of many), and ratios within this run.", *("    " + l.strip() for l in __doc__.splitlines()[6:]), "", *lines, ""])
+                      "Milliseconds per network and training step (the least of many), and ratios within this run.", *("    " + l.strip() for l in __doc__.splitlines()[8:]), "", *lines, ""])
 
 
-def main():
+def main(minutes=float("inf")):
     if not torch.cuda.is_available():
         print("no GPU here: benchmarks/gpu.py needs one (torch.cuda.is_available() is False); nothing was written")
         return
+    until = time.monotonic() + 60 * minutes
     with_jax = jax_on_gpu()
     flops, launch = limits("cuda")
-    cases = [("bptt", n, k, T) for n, k, T in product(UNITS, NETWORKS, STEPS)] + [("eprop", 64, k, 56) for k in NETWORKS]
-    lines = table(cases, "cuda", bool(with_jax), flops, launch)
-    Path(__file__).with_name("gpu.md").write_text(report(lines, f"{torch.cuda.get_device_name()}; {machine()}, CUDA {torch.version.cuda}{with_jax}", flops, launch))
+    cases = [("bptt", n, k, T) for T, k, n in product(STEPS, NETWORKS, UNITS)] + [("eprop", 64, k, STEPS[0]) for k in NETWORKS]
+    card = f"{torch.cuda.get_device_name()}; {machine()}, CUDA {torch.version.cuda}{with_jax}"
+    file = Path(__file__).with_name("gpu.md")
+    table(cases, "cuda", bool(with_jax), flops, launch, until=until, keep=lambda lines: file.write_text(report(lines, card, flops, launch)))
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(float, sys.argv[1:]))
