@@ -54,7 +54,8 @@ def autograd_loss(model, leaves, trials, rule):
     for t in range(x.shape[-3]):
         r = f(h)
         recurrent = (r.detach() if rule == "eprop" else r) @ leaves["W_h"].mT
-        h = ALPHA * h + (1 - ALPHA) * (recurrent + x[t] @ leaves["W_x"].mT + leaves["b"].unsqueeze(-2))
+        h = ALPHA * h + (1 - ALPHA) * (recurrent + x[t] @ leaves["W_x"].mT
+                                       + leaves["b"].unsqueeze(-2))
         outputs.append(f(h) @ leaves["w"].mT + leaves["b_out"].unsqueeze(-2))
     return trials.loss(torch.stack(outputs, -3)).sum()
 
@@ -64,7 +65,8 @@ ACTIVATION = {"relu": torch.relu, "tanh": torch.tanh}
 
 def autograd(n, networks, activation, rule, alone=False, task=TASK, device="cpu"):
     model, params = start(n, networks, activation)
-    leaves = {k: (t[0] if alone else t).to(device, copy=True).requires_grad_() for k, t in params.tensors().items()}
+    leaves = {k: (t[0] if alone else t).to(device, copy=True).requires_grad_()
+              for k, t in params.tensors().items()}
     optimizer = torch.optim.Adam(leaves.values(), lr=1e-3)
 
     def step(k):
@@ -87,7 +89,8 @@ def jax_ensemble(n, networks, activation, rule, task=TASK):
     def loss(p, x, y, mask):
         def one(h, x_t):
             r = f(h)
-            h = ALPHA * h + (1 - ALPHA) * ((jax.lax.stop_gradient(r) if rule == "eprop" else r) @ p["W_h"].T + x_t @ p["W_x"].T + p["b"])
+            h = ALPHA * h + (1 - ALPHA) * ((jax.lax.stop_gradient(r) if rule == "eprop" else r)
+                                           @ p["W_h"].T + x_t @ p["W_x"].T + p["b"])
             return h, f(h) @ p["w"].T + p["b_out"]
         _, out = jax.lax.scan(one, jnp.zeros((TRIALS, n)), x)
         return (mask[..., None] * (out - y) ** 2).sum() / (4 * mask.sum())
@@ -97,13 +100,15 @@ def jax_ensemble(n, networks, activation, rule, task=TASK):
         g = jax.vmap(jax.grad(loss), (0, None, None, None))(theta, x, y, mask)
         m = jax.tree.map(lambda a, b: .9 * a + .1 * b, memory["m"], g)
         v = jax.tree.map(lambda a, b: .999 * a + .001 * b * b, memory["v"], g)
-        return jax.tree.map(lambda p, a, b: p - 1e-3 * (a / (1 - .9**k)) / (jnp.sqrt(b / (1 - .999**k)) + 1e-8), theta, m, v), {"m": m, "v": v}
+        return jax.tree.map(lambda p, a, b: p - 1e-3 * (a / (1 - .9**k))
+                            / (jnp.sqrt(b / (1 - .999**k)) + 1e-8), theta, m, v), {"m": m, "v": v}
 
     state = [theta, memory]
 
     def step(k):
         trials = task.sample(TRIALS, 0, k)
-        state[:] = update(*state, k + 1., trials.inputs.numpy(), trials.targets.numpy(), trials.mask.numpy())
+        state[:] = update(*state, k + 1., trials.inputs.numpy(), trials.targets.numpy(),
+                          trials.mask.numpy())
         jax.block_until_ready(state)
     return best(step, networks)
 
@@ -140,14 +145,17 @@ def _products(Z, W, M, C, out, grad, steps, trials):
         for t in range(steps if len(M) else 0):
             np.dot(C[k, t], M[k], out[k])
         for first in range(0, steps, 4):
-            np.dot(C[k, first:first + 4].reshape(4 * trials, -1).T, Z[k, first:first + 4].reshape(4 * trials, -1), grad[k])
+            np.dot(C[k, first:first + 4].reshape(4 * trials, -1).T,
+                   Z[k, first:first + 4].reshape(4 * trials, -1), grad[k])
 
 
 def products(n, networks, activation, rule):
     T, f = TASK.steps, np.float32
     rng = np.random.default_rng(0)
     rand = lambda *shape: rng.random(shape, f)
-    args = rand(networks, T, TRIALS, n + 2), rand(networks, n + 2, n), rand(networks if rule == "bptt" else 0, n, n), rand(networks, T, TRIALS, n), rand(networks, TRIALS, n), rand(networks, n, n + 2)
+    args = (rand(networks, T, TRIALS, n + 2), rand(networks, n + 2, n),
+            rand(networks if rule == "bptt" else 0, n, n), rand(networks, T, TRIALS, n),
+            rand(networks, TRIALS, n), rand(networks, n, n + 2))
     with cpu.one_blas_thread():
         return best(lambda k: _products(*args, T, TRIALS), networks)
 
@@ -162,7 +170,9 @@ def kernel_share(n, networks):
         spent[0] += time.perf_counter() - begin
         return result
     cpu.loss_and_gradient = timed
-    sweep = lambda steps: Sweep(task="romo", rule="bptt", n_hidden=n, gain=np.linspace(.1, 1.5, networks // 8), seed=range(8), lr=1e-3, steps=steps)
+    sweep = lambda steps: Sweep(task="romo", rule="bptt", n_hidden=n,
+                                gain=np.linspace(.1, 1.5, networks // 8), seed=range(8), lr=1e-3,
+                                steps=steps)
     try:
         with tempfile.TemporaryDirectory() as folder:
             sweep(5).run("cpu", Store(folder), progress=False)
@@ -174,22 +184,31 @@ def kernel_share(n, networks):
 
 
 def table(cases, with_jax):
-    lines = ["| rule | f | N | networks | loop (a) | autograd (b) | jax (c) | **rnnbio (d)** | products (e) | a/d | b/d | c/d | d/e |", "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    lines = ["| rule | f | N | networks | loop (a) | autograd (b) | jax (c) | **rnnbio (d)** | "
+             "products (e) | a/d | b/d | c/d | d/e |",
+             "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
     loops = {}
     for n, networks, activation, rule in cases:
         if (n, activation, rule) not in loops:
             loops[n, activation, rule] = autograd(n, 1, activation, rule, alone=True)
         a = loops[n, activation, rule]
-        b, d, e = autograd(n, networks, activation, rule), ours(n, networks, activation, rule), products(n, networks, activation, rule)
+        b, d, e = (autograd(n, networks, activation, rule), ours(n, networks, activation, rule),
+                   products(n, networks, activation, rule))
         c = jax_ensemble(n, networks, activation, rule) if with_jax else float("nan")
-        lines.append(f"| {rule} | {activation} | {n} | {networks} | {a:.2f} | {b:.2f} | {c:.2f} | **{d:.3f}** | {e:.3f} | {a / d:.1f} | {b / d:.1f} | {c / d:.1f} | {d / e:.2f} |")
+        lines.append(f"| {rule} | {activation} | {n} | {networks} | {a:.2f} | {b:.2f} | {c:.2f} "
+                     f"| **{d:.3f}** | {e:.3f} | {a / d:.1f} | {b / d:.1f} | {c / d:.1f} | "
+                     f"{d / e:.2f} |")
         print(lines[-1], flush=True)
     return lines
 
 
 def machine():
-    name = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.processor()) if os.path.exists("/proc/cpuinfo") else platform.processor()
-    return f"{name}, {nb.config.NUMBA_NUM_THREADS} cores; Python {platform.python_version()}, " + ", ".join(f"{k} {v}" for k, v in versions().items() if k in ("torch", "numpy", "scipy")) + f", numba {nb.__version__}"
+    name = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
+                 if line.startswith("model name")), platform.processor()) if os.path.exists(
+        "/proc/cpuinfo") else platform.processor()
+    return (f"{name}, {nb.config.NUMBA_NUM_THREADS} cores; Python {platform.python_version()}, "
+            + ", ".join(f"{k} {v}" for k, v in versions().items()
+                        if k in ("torch", "numpy", "scipy")) + f", numba {nb.__version__}")
 
 
 def main():
@@ -201,18 +220,25 @@ def main():
         with_jax = f", jax {jax.__version__}"
     except ImportError:
         with_jax = ""
-    cases = [(64, k, f, rule) for f in ("relu", "tanh") for rule in ("bptt", "eprop") for k in (1, 4, 16, 64)] + [(n, 16, "relu", rule) for n in (128, 256, 512) for rule in ("bptt", "eprop")]
+    cases = [(64, k, f, rule) for f in ("relu", "tanh") for rule in ("bptt", "eprop")
+             for k in (1, 4, 16, 64)] + [(n, 16, "relu", rule) for n in (128, 256, 512)
+                                         for rule in ("bptt", "eprop")]
     if quick:
         cases = [(64, 16, f, rule) for f in ("relu", "tanh") for rule in ("bptt", "eprop")]
     lines = table(cases, bool(with_jax))
     cores = nb.config.NUMBA_NUM_THREADS
     set_threads(1); one = ours(64, 64, "relu", "bptt")
     set_threads(); all_ = ours(64, 64, "relu", "bptt")
-    facts = [f"- {cores} cores are {one / all_:.2f} times as fast as one (BPTT, N = 64, 64 networks).",
-             f"- Trials, Adam, logging and storage take {1 - kernel_share(64, 64):.0%} of a sweep's time (64 networks: 8 gains and 8 seeds, N = 64, BPTT, 300 steps)."]
+    facts = [f"- {cores} cores are {one / all_:.2f} times as fast as one (BPTT, N = 64, 64 "
+             "networks).",
+             f"- Trials, Adam, logging and storage take {1 - kernel_share(64, 64):.0%} of a "
+             "sweep's time (64 networks: 8 gains and 8 seeds, N = 64, BPTT, 300 steps)."]
     print("\n".join(facts))
     if not quick:
-        text = ["# Training on the CPU", "", f"{machine()}{with_jax}.", "", "Milliseconds per network and training step (the least of many), and ratios within this run. Machines are noisy: compare ratios, not times.", *("    " + l.strip() for l in __doc__.splitlines()[6:]), "", *lines, "", *facts, ""]
+        text = ["# Training on the CPU", "", f"{machine()}{with_jax}.", "",
+                "Milliseconds per network and training step (the least of many), and ratios within "
+                "this run. Machines are noisy: compare ratios, not times.",
+                *("    " + l.strip() for l in __doc__.splitlines()[6:]), "", *lines, "", *facts, ""]
         Path(__file__).with_name("cpu.md").write_text("\n".join(text))
 
 

@@ -27,7 +27,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")      # jax would take most of the memory for itself
+# jax would take most of the memory for itself
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 sys.path.insert(0, str(Path(__file__).parent))
 from cpu import TRIALS, autograd, best, jax_ensemble, machine, start
 
@@ -36,17 +37,21 @@ from rnnbio.all import *
 from rnnbio.kernels import batched
 
 train_module = sys.modules["rnnbio.train"]
-UNITS, NETWORKS, STEPS, BLOCK, SECONDS = (64, 128, 256), (64, 1024, 16, 4096, 256), (56, 200, 28), 10, 1.
+UNITS, NETWORKS, STEPS, BLOCK, SECONDS = (64, 128,
+                                          256), (64, 1024, 16, 4096, 256), (56, 200, 28), 10, 1.
 NOT_MEASURED = float("nan")
 
 
 class Noise:
-    """White noise to be turned into white noise, always the same, on the device: drawing trials is not what is timed."""
+    """White noise to be turned into white noise, always the same, on the device: drawing trials
+    is not what is timed."""
     n_in, n_out = 1, 2
 
     def __init__(self, steps, device):
         torch.manual_seed(0)
-        self.steps, self.trials = steps, Trials(torch.randn(steps, TRIALS, 1), torch.randn(steps, TRIALS, 2), torch.ones(steps, TRIALS)).to(torch.float32, device)
+        self.steps, self.trials = steps, Trials(torch.randn(steps, TRIALS, 1),
+                                                torch.randn(steps, TRIALS, 2),
+                                                torch.ones(steps, TRIALS)).to(torch.float32, device)
 
     def sample(self, n_trials, seed, step=0):
         return self.trials
@@ -62,7 +67,8 @@ class Enough(Exception):
 
 
 def ours(n, networks, steps, rule, device, seconds=SECONDS):
-    """Steps of `train` itself in blocks, each waited for: the least milliseconds per network and step, and the most memory in GiB."""
+    """Steps of `train` itself in blocks, each waited for: the least milliseconds per network and
+    step, and the most memory in GiB."""
     model, params = start(n, networks, "relu")
     params, stamps = Params(**params.tensors(), seeds=[0] * networks).to(torch.float32, device), []
     if device != "cpu":
@@ -78,7 +84,8 @@ def ours(n, networks, steps, rule, device, seconds=SECONDS):
         train(model, params, Noise(steps, device), rule, steps=100000, progress=False, watch=watch)
     except Enough:
         pass
-    return np.diff(stamps)[1:].min() / BLOCK / networks * 1e3, torch.cuda.max_memory_allocated() / 2**30 if device != "cpu" else NOT_MEASURED
+    return (np.diff(stamps)[1:].min() / BLOCK / networks * 1e3,
+            torch.cuda.max_memory_allocated() / 2**30 if device != "cpu" else NOT_MEASURED)
 
 
 def batched_training(capture, *args, **more):
@@ -96,7 +103,8 @@ def fits(measure, *args, **more):
     try:
         return measure(*args, **more)
     except Exception as problem:
-        if not isinstance(problem, torch.OutOfMemoryError) and "RESOURCE_EXHAUSTED" not in str(problem):
+        if not isinstance(problem,
+                          torch.OutOfMemoryError) and "RESOURCE_EXHAUSTED" not in str(problem):
             raise
         return float("inf")
     finally:
@@ -106,7 +114,8 @@ def fits(measure, *args, **more):
 
 
 def limits(device, size=8192, launches=1000):
-    """Floating point operations per second of a large float32 product, and seconds per empty kernel launch."""
+    """Floating point operations per second of a large float32 product, and seconds per empty
+    kernel launch."""
     a, out = torch.randn(size, size, device=device), torch.empty(size, size, device=device)
 
     def multiply(k):
@@ -121,7 +130,9 @@ def limits(device, size=8192, launches=1000):
     return 2 * size**3 / (best(multiply, 1) / 1e3), best(launch, launches) / 1e3
 
 
-HEADER = ["| rule | N | networks | T | loop (a) | eager (b) | graph (c) | jax (d) | **fused (e)** | GiB | a/e | b/e | c/e | d/e | flops | launches |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+HEADER = ["| rule | N | networks | T | loop (a) | eager (b) | graph (c) | jax (d) | **fused (e)** "
+          "| GiB | a/e | b/e | c/e | d/e | flops | launches |",
+          "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
 
 
 def shown(value, form=".4f"):
@@ -131,26 +142,37 @@ def shown(value, form=".4f"):
 def row(case, loop, eager, graph, jax_, fused, memory, flops, launch):
     """One line of the table."""
     rule, n, networks, steps = case
-    arithmetic = 6 * steps * TRIALS * n**2 / (fused / 1e3) / flops if rule == "bptt" else NOT_MEASURED
-    ratios = [shown(other / fused if np.isfinite(fused) else NOT_MEASURED, ".1f") for other in (loop, eager, graph, jax_)]
-    return "| " + " | ".join([rule, str(n), str(networks), str(steps), *map(shown, (loop, eager, graph, jax_)), f"**{shown(fused)}**", shown(memory, ".2f"), *ratios,
-                              shown(arithmetic, ".0%"), shown(2 * steps * launch / (fused * networks / 1e3), ".1f")]) + " |"
+    arithmetic = (6 * steps * TRIALS * n**2 / (fused / 1e3) / flops if rule == "bptt"
+                  else NOT_MEASURED)
+    ratios = [shown(other / fused if np.isfinite(fused) else NOT_MEASURED, ".1f")
+              for other in (loop, eager, graph, jax_)]
+    return "| " + " | ".join([rule, str(n), str(networks), str(steps),
+                              *map(shown, (loop, eager, graph, jax_)), f"**{shown(fused)}**",
+                              shown(memory, ".2f"), *ratios,
+                              shown(arithmetic, ".0%"),
+                              shown(2 * steps * launch / (fused * networks / 1e3), ".1f")]) + " |"
 
 
-def table(cases, device, with_jax, flops, launch, seconds=SECONDS, keep=lambda lines: None, until=float("inf")):
-    """The rows of `cases`, as far as one comes before the clock `until`; `keep` gets the table after every row."""
+def table(cases, device, with_jax, flops, launch, seconds=SECONDS, keep=lambda lines: None,
+          until=float("inf")):
+    """The rows of `cases`, as far as one comes before the clock `until`; `keep` gets the table
+    after every row."""
     lines, loops = list(HEADER), {}
     print("\n".join(lines), flush=True)
     for rule, n, networks, steps in cases:
         if time.monotonic() > until:
             break
         if networks <= 16 and (rule, n, steps) not in loops:
-            loops[rule, n, steps] = fits(autograd, n, 1, "relu", rule, alone=True, task=Noise(steps, device), device=device)
+            loops[rule, n, steps] = fits(autograd, n, 1, "relu", rule, alone=True,
+                                         task=Noise(steps, device), device=device)
         found = fits(ours, n, networks, steps, rule, device, seconds)
         fused, memory = found if isinstance(found, tuple) else (found, NOT_MEASURED)
-        eager, graph = (fits(batched_training, capture, n, networks, steps, rule, device, seconds) for capture in (False, True))
-        jax_ = fits(jax_ensemble, n, networks, "relu", rule, task=Noise(steps, "cpu")) if with_jax else NOT_MEASURED
-        lines.append(row((rule, n, networks, steps), loops[rule, n, steps] if networks <= 16 else NOT_MEASURED, eager, graph, jax_, fused, memory, flops, launch))
+        eager, graph = (fits(batched_training, capture, n, networks, steps, rule, device, seconds)
+                        for capture in (False, True))
+        jax_ = fits(jax_ensemble, n, networks, "relu", rule,
+                    task=Noise(steps, "cpu")) if with_jax else NOT_MEASURED
+        lines.append(row((rule, n, networks, steps), loops[rule, n, steps] if networks <= 16
+                         else NOT_MEASURED, eager, graph, jax_, fused, memory, flops, launch))
         print(lines[-1], flush=True)
         keep(lines)
     return lines
@@ -171,21 +193,27 @@ def jax_on_gpu():
 def report(lines, card, flops, launch):
     """The text of gpu.md."""
     return "\n".join(["# Training on the GPU", "", f"{card}.", "",
-                      f"A float32 product of 8192 x 8192 matrices reaches {flops / 1e12:.1f} TFLOP/s here, an empty kernel launch takes {launch * 1e6:.1f} µs.", "",
-                      "Milliseconds per network and training step (the least of many), and ratios within this run.", *("    " + l.strip() for l in __doc__.splitlines()[8:]), "", *lines, ""])
+                      f"A float32 product of 8192 x 8192 matrices reaches {flops / 1e12:.1f} "
+                      f"TFLOP/s here, an empty kernel launch takes {launch * 1e6:.1f} µs.", "",
+                      "Milliseconds per network and training step (the least of many), and ratios "
+                      "within this run.", *("    " + l.strip() for l in __doc__.splitlines()[8:]),
+                      "", *lines, ""])
 
 
 def main(minutes=float("inf")):
     if not torch.cuda.is_available():
-        print("no GPU here: benchmarks/gpu.py needs one (torch.cuda.is_available() is False); nothing was written")
+        print("no GPU here: benchmarks/gpu.py needs one (torch.cuda.is_available() is False); "
+              "nothing was written")
         return
     until = time.monotonic() + 60 * minutes
     with_jax = jax_on_gpu()
     flops, launch = limits("cuda")
-    cases = [("bptt", n, k, T) for T, k, n in product(STEPS, NETWORKS, UNITS)] + [("eprop", 64, k, STEPS[0]) for k in NETWORKS]
+    cases = ([("bptt", n, k, T) for T, k, n in product(STEPS, NETWORKS, UNITS)]
+             + [("eprop", 64, k, STEPS[0]) for k in NETWORKS])
     card = f"{torch.cuda.get_device_name()}; {machine()}, CUDA {torch.version.cuda}{with_jax}"
     file = Path(__file__).with_name("gpu.md")
-    table(cases, "cuda", bool(with_jax), flops, launch, until=until, keep=lambda lines: file.write_text(report(lines, card, flops, launch)))
+    table(cases, "cuda", bool(with_jax), flops, launch, until=until,
+          keep=lambda lines: file.write_text(report(lines, card, flops, launch)))
 
 
 if __name__ == "__main__":

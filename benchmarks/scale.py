@@ -40,7 +40,8 @@ def at_once(networks):
 
 
 def question(gains, seeds, steps):
-    return Sweep(task="romo", rule="bptt", gain=np.linspace(.1, 2, gains).tolist(), seed=range(seeds), lr=1e-3, steps=steps)
+    return Sweep(task="romo", rule="bptt", gain=np.linspace(.1, 2, gains).tolist(),
+                 seed=range(seeds), lr=1e-3, steps=steps)
 
 
 def one_sweep():
@@ -53,15 +54,19 @@ def one_sweep():
         sweep.run("cpu", store, progress=False)
         again = time.perf_counter() - again
         disk = sum(p.stat().st_size for p in Path(folder).rglob("*") if p.is_file()) / 1e6
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "linux" else 1e9)
-    return (f"{runs.key.size} networks, 10 steps: {took:.0f} s, of which {float(runs.seconds.sum()):.0f} s are training (estimated: {60 * guess.minutes:.0f} s), {memory:.1f} GB of memory at the most "
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "linux"
+                                                                   else 1e9)
+    return (f"{runs.key.size} networks, 10 steps: {took:.0f} s, of which "
+            f"{float(runs.seconds.sum()):.0f} s are training (estimated: {60 * guess.minutes:.0f} "
+            f"s), {memory:.1f} GB of memory at the most "
             f"(RNNBIO_MEMORY_GB is 2), {disk:.0f} MB of disk; asked again, {again:.0f} s.")
 
 
 def workers(n):
     """Seconds for a sweep on so many workers of one thread, begun and warm."""
     from distributed import Client, LocalCluster
-    with LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client, tempfile.TemporaryDirectory() as folder:
+    with LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None) as cluster, Client(
+        cluster) as client, tempfile.TemporaryDirectory() as folder:
         question(2, n, 3).run("cpu", Store(f"{folder}/warm"), False, client)
         begin = time.perf_counter()
         question(16, 16, 200).run("cpu", Store(f"{folder}/real"), False, client)
@@ -71,15 +76,20 @@ def workers(n):
 def main():
     sizes = [16, 64, 256, 1024, 4096]
     times = [at_once(k) for k in sizes]
-    lines = ["| networks at once | " + " | ".join(map(str, sizes)) + " |", "|---" * (1 + len(sizes)) + "|", "| ms per network and step | " + " | ".join(f"{t:.3f}" for t in times) + " |"]
+    lines = ["| networks at once | " + " | ".join(map(str, sizes)) + " |",
+             "|---" * (1 + len(sizes)) + "|",
+             "| ms per network and step | " + " | ".join(f"{t:.3f}" for t in times) + " |"]
     print("\n".join(lines), flush=True)
     facts = ["- " + one_sweep()]
     print(facts[0], flush=True)
     cores = os.cpu_count()
     alone, together = ([workers(n) for _ in range(2)] for n in (1, cores))
-    facts.append(f"- {cores} Dask workers are {min(alone) / min(together):.2f} times as fast as one (256 networks, 200 steps: {min(alone):.1f} s and {min(together):.1f} s).")
+    facts.append(f"- {cores} Dask workers are {min(alone) / min(together):.2f} times as fast as "
+                 f"one (256 networks, 200 steps: {min(alone):.1f} s and {min(together):.1f} s).")
     print(facts[1])
-    Path(__file__).with_name("scale.md").write_text("\n".join(["# Many networks", "", f"{machine()}.", "", "`python benchmarks/scale.py`: N = 64, Romo's task, BPTT.", "", *lines, "", *facts, ""]))
+    Path(__file__).with_name("scale.md").write_text("\n".join(
+        ["# Many networks", "", f"{machine()}.", "",
+         "`python benchmarks/scale.py`: N = 64, Romo's task, BPTT.", "", *lines, "", *facts, ""]))
 
 
 if __name__ == "__main__":

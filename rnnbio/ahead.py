@@ -21,7 +21,8 @@ def shared_batch(
 ) -> Tensor|None:     # [run]: the place of its seed among the different ones; None when one batch serves all, or each run has its own
     "Whose batch each run sees."
     place = {seed: i for i, seed in enumerate(dict.fromkeys(seeds))}
-    return None if len(place) in (1, len(seeds)) else torch.tensor([place[seed] for seed in seeds], device=device or "cpu")
+    return None if len(place) in (1, len(seeds)) else torch.tensor([place[seed] for seed in seeds],
+                                                                   device=device or "cpu")
 
 # %% ../nbs/lib/39_ahead.ipynb #eed03302
 class Watched:
@@ -47,14 +48,18 @@ class Watched:
             return trials
         except Exception as e:                        # whatever a user's task may raise
             self.lost[seed] = step, f"{type(e).__name__}: {e}"
-            warnings.warn(f"seed {seed} gets no batch {step}, its runs stop there ({self.lost[seed][1]})", stacklevel=2)
+            warnings.warn(f"seed {seed} gets no batch {step}, its runs stop there "
+                          f"({self.lost[seed][1]})", stacklevel=2)
             return self._nothing()
 
     def _nothing(self):
-        return self.first.map(lambda t: torch.full_like(t, torch.nan) if t.is_floating_point() else t)
+        return self.first.map(lambda t: torch.full_like(t, torch.nan) if t.is_floating_point()
+                              else t)
 
 # %% ../nbs/lib/39_ahead.ipynb #7bc18a83
-AHEAD, BLOCK_BYTES = 64, 2**28      # a block: so many steps, few enough to hold and enough that sending it costs nothing; but no more than 256 MB
+# a block: so many steps, few enough to hold and enough that sending it costs nothing; but no more
+# than 256 MB
+AHEAD, BLOCK_BYTES = 64, 2**28
 
 def batches(
     task,                # as in `train`
@@ -90,11 +95,15 @@ def _sent(draw, steps, device):
 
 # %% ../nbs/lib/39_ahead.ipynb #2f57732f
 def captured(
-    update,            # function(trials, n) -> Tensor: changes what it changes in place, never looks at a number; n is the number of the step, from 1
+    # function(trials, n) -> Tensor: changes what it changes in place, never looks at a number; n is
+    # the number of the step, from 1
+    update,
     trials:Trials,     # some, on the GPU
 ):                     # function(trials, n) -> Tensor, the same tensor every time
-    "`update` recorded as a CUDA graph. It must have run before: what happens only once (compilation, the first use of a library) cannot be recorded."
-    held, number, found = trials.map(Tensor.clone), torch.zeros((), dtype=torch.float64, device=trials.inputs.device), []
+    """`update` recorded as a CUDA graph. It must have run before: what happens only once
+    (compilation, the first use of a library) cannot be recorded."""
+    held, number, found = trials.map(Tensor.clone), torch.zeros((), dtype=torch.float64,
+                                                                device=trials.inputs.device), []
     replay = _recorded(lambda: found.append(update(held, number)))
     def run(trials, n):
         for there, here in zip(held.tensors(), trials.tensors()): there.copy_(here)
@@ -106,5 +115,6 @@ def captured(
 def _recorded(work):
     "A function that repeats the GPU's part of `work`."
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"): work()       # the thread that draws trials may go on meanwhile
+    # the thread that draws trials may go on meanwhile
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"): work()
     return graph.replay

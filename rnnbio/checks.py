@@ -53,7 +53,8 @@ def known_options(
         if name not in valid:
             near = difflib.get_close_matches(name, list(valid), 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise TypeError(f"{what} has no option {shown(name)}: it takes {', '.join(valid) or 'none'}{hint}")
+            raise TypeError(f"{what} has no option {shown(name)}: it takes "
+                            f"{', '.join(valid) or 'none'}{hint}")
 
 # %% ../nbs/lib/00_checks.ipynb #b5f7244d
 LARGEST = 2**63      # numbers stay below: what numpy and safetensors hold
@@ -91,8 +92,10 @@ def real(
     try: number = float(_item(value)) if _scalar(value) else math.nan
     except (TypeError, ValueError, OverflowError): number = math.nan
     if not (math.isfinite(number) and least <= number < below):
-        span = "a finite number" if (least, below) == (-math.inf, math.inf) else f"in [{least:g}, {below:g})"
-        raise ValueError(f"{what} must lie {span}, got {shown(value)}".replace("lie a", "be a") + (f" ({why})" if why else ""))
+        span = "a finite number" if (least, below) == (-math.inf,
+                                                       math.inf) else f"in [{least:g}, {below:g})"
+        raise ValueError(f"{what} must lie {span}, got {shown(value)}".replace("lie a", "be a")
+                         + (f" ({why})" if why else ""))
     return number
 
 # %% ../nbs/lib/00_checks.ipynb #fca4db88
@@ -120,21 +123,28 @@ def plain(
     value,
     deep:int=0,
 ):                 # `value`, unchanged
-    "`value` if it is plain data (text, finite numbers, True, False, None, lists, dictionaries by name); a ValueError that says where not."
+    """`value` if it is plain data (text, finite numbers, True, False, None, lists, dictionaries
+    by name); a ValueError that says where not."""
     if deep > DEEPEST: raise ValueError(f"{what[:100]}... is nested more than {DEEPEST} deep")
     if isinstance(value, dict):
         for name, v in value.items():
-            if not isinstance(name, str): raise ValueError(f"{what} must hold values by name, got the name {shown(name)}")
+            if not isinstance(name, str):
+                raise ValueError(f"{what} must hold values by name, got the name {shown(name)}")
             plain(f"{what}.{plain(f'a name in {what}', name)[:100]}", v, deep + 1)
     elif isinstance(value, (list, tuple)):
         for i, v in enumerate(value): plain(f"{what}[{i}]", v, deep + 1)
     elif isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value): raise ValueError(f"{what} must be Unicode text, got {shown(value)} with half a character in it")
+        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+            raise ValueError(f"{what} must be Unicode text, got {shown(value)} with half a "
+                             "character in it")
     elif isinstance(value, float):
-        if not math.isfinite(value): raise ValueError(f"{what} must be a finite number, got {value}")
+        if not math.isfinite(value):
+            raise ValueError(f"{what} must be a finite number, got {value}")
     elif isinstance(value, int):
-        if not -LARGEST < value < LARGEST: raise ValueError(f"{what} must be a number below 2^63, got {shown(value)}")
-    elif value is not None: raise ValueError(f"{what} must be plain data, as in JSON, got {shown(value)}")
+        if not -LARGEST < value < LARGEST:
+            raise ValueError(f"{what} must be a number below 2^63, got {shown(value)}")
+    elif value is not None:
+        raise ValueError(f"{what} must be plain data, as in JSON, got {shown(value)}")
     return value
 
 def parse_json(
@@ -144,11 +154,13 @@ def parse_json(
     "What the text says; ValueError when it is not JSON, or not as `plain` wants it."
     def once(pairs):
         found = dict(pairs)
-        if len(found) < len(pairs): raise ValueError(f"the name {shown(next(n for i, (n, _) in enumerate(pairs) if n in dict(pairs[:i])))} stands twice")
+        if len(found) < len(pairs):
+            raise ValueError(f"the name {shown(next(n for i, (n, _) in enumerate(pairs) if n in dict(pairs[:i])))} stands twice")
         return found
     def never(word): raise ValueError(f"{word} is not a number that JSON has")
     try: return plain("its content", json.loads(text, object_pairs_hook=once, parse_constant=never))
-    except RecursionError: raise ValueError(f"{what} is not JSON that can be read: it is nested too deep") from None
+    except RecursionError:
+        raise ValueError(f"{what} is not JSON that can be read: it is nested too deep") from None
     except ValueError as e: raise ValueError(f"{what} is not JSON that can be read: {e}") from None
 
 # %% ../nbs/lib/00_checks.ipynb #d8346e48
@@ -159,7 +171,8 @@ def tensor(
     finite:bool=False,  # refuse NaN and infinity, and say where (looks at all: not in a loop)
     dtypes:tuple=(torch.float32, torch.float64),
 ) -> Tensor:            # `value`, unchanged
-    "`value` if it is a tensor with these axes and one of the dtypes; an error that says what it is if not."
+    """`value` if it is a tensor with these axes and one of the dtypes; an error that says what
+    it is if not."""
     wanted = " or ".join(str(list(a)).replace("'", "") for a in axes)
     if not isinstance(value, Tensor):
         hint = f": torch.as_tensor({what}) makes one" if isinstance(value, np.ndarray) else ""
@@ -178,8 +191,10 @@ def tensor(
 def _fits(shape, axes) -> bool:
     "Are there as many axes, none empty, and of one size where they have one name?"
     sizes = {}
-    right = lambda size, axis: size == (sizes.setdefault(axis, size) if isinstance(axis, str) else axis)
-    return len(shape) == len(axes) and all(size > 0 and right(size, a) for size, a in zip(shape, axes))
+    right = lambda size, axis: size == (sizes.setdefault(axis, size) if isinstance(axis, str)
+                                        else axis)
+    return len(shape) == len(axes) and all(size > 0 and right(size, a)
+                                           for size, a in zip(shape, axes))
 
 def device_of(
     what:str,      # the argument's name
@@ -244,8 +259,10 @@ def _chosen(what, value, n) -> list[int]:
     try: found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError): found = np.array(None)
     mask = found.dtype == bool
-    mixed = isinstance(value, (list, tuple)) and not mask and any(isinstance(v, (bool, np.bool_)) for v in value)
-    if found.ndim != 1 or mixed or isinstance(value, (str, bytes)) or found.size and found.dtype.kind not in "biuO":
+    mixed = isinstance(value, (list, tuple)) and not mask and any(isinstance(v, (bool, np.bool_))
+                                                                  for v in value)
+    if (found.ndim != 1 or mixed or isinstance(value, (str, bytes)) or found.size
+        and found.dtype.kind not in "biuO"):
         raise ValueError(f"{what} must be whole numbers, a slice or a mask over {n}, got "
                          f"{shown(value)}")
     if not mask: return [place(what, v, n) for v in found]
@@ -276,12 +293,15 @@ def checked(
     return call
 
 _NUMBERS = {int: lambda what, v: count(what, v, -LARGEST), float: real, bool: flag, str: text}
-_WORDS = {type(None): "None", int: "a whole number", float: "a finite number", bool: "True or False",
-          str: "text", Tensor: "a tensor", dict: "a dictionary", list: "several values", tuple: "several values"}
+_WORDS = {type(None): "None", int: "a whole number", float: "a finite number",
+          bool: "True or False",
+          str: "text", Tensor: "a tensor", dict: "a dictionary", list: "several values",
+          tuple: "several values"}
 
 def _check_of(annotation, default):
     "function(name, value) -> value, or None where anything goes."
-    kinds = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    kinds = typing.get_args(annotation) if isinstance(annotation,
+                                                      types.UnionType) else (annotation,)
     kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
     if inspect.Parameter.empty in kinds or not all(isinstance(k, type) for k in kinds): return None
     if default is None and type(None) not in kinds: kinds += (type(None),)

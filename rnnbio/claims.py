@@ -38,19 +38,24 @@ class Claim:
 def load_claims(
     path,                    # a claims.toml
 ) -> dict[str, Claim]:
-    "The claims of a paper by their identifier; ValueError with the file when they cannot be read, or one is written twice."
+    """The claims of a paper by their identifier; ValueError with the file when they cannot be
+    read, or one is written twice."""
     path = user_path("path", path)
     try:
-        claims = [Claim(**entry) for entry in tomllib.loads(path.read_text(encoding="utf-8"))["claim"]]
+        claims = [Claim(**entry)
+                  for entry in tomllib.loads(path.read_text(encoding="utf-8"))["claim"]]
     except KeyError: raise ValueError(f"{path} must hold claims, each under [[claim]]") from None
-    except (ValueError, TypeError, RecursionError) as e: raise ValueError(f"{path} holds no claims that can be read: {e}") from None
-    if len({c.id for c in claims}) != len(claims): raise ValueError(f"{path} holds a claim twice: {sorted(c.id for c in claims)}")
+    except (ValueError, TypeError, RecursionError) as e:
+        raise ValueError(f"{path} holds no claims that can be read: {e}") from None
+    if len({c.id for c in claims}) != len(claims):
+        raise ValueError(f"{path} holds a claim twice: {sorted(c.id for c in claims)}")
     return {c.id: c for c in claims}
 
 # %% ../nbs/lib/12_claims.ipynb #5bd56f2d
 def _paired(*named) -> list[np.ndarray]:
     "Numbers that can stand beside each other; a lost seed's may be NaN."
-    arrays = [numbers(what, values, finite=False, empty=True) for what, values in zip(named[::2], named[1::2])]
+    arrays = [numbers(what, values, finite=False, empty=True)
+              for what, values in zip(named[::2], named[1::2])]
     try: np.broadcast_shapes(*(v.shape for v in arrays))
     except ValueError:
         raise ValueError(f"{' and '.join(named[::2])} must be of shapes that fit each other, got "
@@ -67,7 +72,8 @@ def log_ratio(
     return np.log(a) - np.log(b)
 
 def _rankdata(values, axis=-1) -> np.ndarray:
-    "Ranks from 1, ties sharing their mean (scipy's, imported when needed: scipy.stats is slow to load)."
+    """Ranks from 1, ties sharing their mean (scipy's, imported when needed: scipy.stats is slow
+    to load)."""
     from scipy.stats import rankdata
     return rankdata(values, axis=axis)
 
@@ -76,12 +82,14 @@ def rank_correlation(
     a,      # [seed, condition]
     b,      # the same, or [condition]
 ) -> np.ndarray:
-    "Spearman correlation over conditions, for each seed; NaN where a value is missing or all are equal."
+    """Spearman correlation over conditions, for each seed; NaN where a value is missing or all
+    are equal."""
     ranks = lambda v: _rankdata(v, axis=-1) - (np.shape(v)[-1] + 1) / 2
     a, b = np.broadcast_arrays(*_paired("a", a, "b", b))
     if not a.ndim: raise ValueError("a must be [seed, condition], got one number")
     x, y = ranks(a), ranks(b)
-    with np.errstate(invalid="ignore"): rho = (x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
+    with np.errstate(invalid="ignore"):
+        rho = (x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
     return np.where(np.isfinite(a).all(-1) & np.isfinite(b).all(-1), rho, np.nan)
 
 @checked
@@ -89,12 +97,14 @@ def gap_closes(
     a,      # curves [seed, step]
     b,      # the same
 ) -> float:
-    "The first step from which the means of two sets of curves stay within two pooled standard errors; NaN when they never do."
+    """The first step from which the means of two sets of curves stay within two pooled standard
+    errors; NaN when they never do."""
     a, b = numbers("a", a, 2, finite=False), numbers("b", b, 2, finite=False)
     if a.shape != b.shape or len(a) < 2:
         raise ValueError("a and b must be curves [seed, step] of the same two or more seeds, got "
                          f"shapes {list(a.shape)} and {list(b.shape)}")
-    apart = abs(a.mean(0) - b.mean(0)) >= 2 * np.sqrt((a.var(0, ddof=1) + b.var(0, ddof=1)) / len(a))
+    apart = abs(a.mean(0) - b.mean(0)) >= 2 * np.sqrt((a.var(0, ddof=1) + b.var(0, ddof=1))
+                                                      / len(a))
     if apart[-1] or not np.isfinite(a).all() or not np.isfinite(b).all(): return np.nan
     return float(np.flatnonzero(apart)[-1] + 1) if apart.any() else 0.
 
@@ -102,9 +112,11 @@ def gap_closes(
 def sign_flip_p(
     values,       # one for each seed, finite
 ) -> float:
-    "Exact paired sign-flip test: how often would random signs give a mean at least this large? One-sided, so small when the mean is above 0."
+    """Exact paired sign-flip test: how often would random signs give a mean at least this large?
+    One-sided, so small when the mean is above 0."""
     values = numbers("values", values, 1)
-    if len(values) > 20: raise ValueError(f"sign_flip_p enumerates all signs: at most 20 values, got {len(values)}")
+    if len(values) > 20:
+        raise ValueError(f"sign_flip_p enumerates all signs: at most 20 values, got {len(values)}")
     signs = np.array(list(itertools.product((1, -1), repeat=len(values))))
     return float((signs @ values >= values.sum() - 1e-12 * abs(values).sum()).mean())
 
@@ -112,13 +124,15 @@ def sign_flip_p(
 def trend_p(
     table,        # [seed, condition], conditions in order, finite
 ) -> float:
-    "Page's trend test: how often would ranks that mean nothing rise with the condition at least this clearly? One-sided; 1 for fewer than two seeds."
+    """Page's trend test: how often would ranks that mean nothing rise with the condition at
+    least this clearly? One-sided; 1 for fewer than two seeds."""
     from scipy.stats import page_trend_test
     table = numbers("table", table, 2)
     if table.shape[1] < 2:
         raise ValueError(f"table must have two conditions or more, got shape {list(table.shape)}")
     if len(table) < 2: return 1.
-    return float(page_trend_test(table).pvalue) if table.shape[1] > 2 else sign_flip_p(table[:, 1] - table[:, 0])
+    return (float(page_trend_test(table).pvalue) if table.shape[1] > 2
+            else sign_flip_p(table[:, 1] - table[:, 0]))
 
 @checked
 def holm(
@@ -141,44 +155,57 @@ class Verdict:
     why:str                          # in words, when inconclusive
     mean:float                       # of the statistic over seeds
     interval:tuple[float, float]     # its 95 % interval
-    p:float                          # sign-flip test against the margin, or trend test; corrected within the figure
+    # sign-flip test against the margin, or trend test; corrected within the figure
+    p:float
     values:tuple[float, ...]         # one for each seed
     lost:int = 0                     # seeds without a finite value
-    beside:str = ""                  # the other choice this was judged under, "alpha = 0.5"; "": ours
+    # the other choice this was judged under, "alpha = 0.5"; "": ours
+    beside:str = ""
 
 @checked
 def judge(
-    evidence:dict,          # claim id: values of its statistic, one for each seed; or a table [seed, condition] of something that should rise (or fall, as the claim expects) with the condition
+    # claim id: values of its statistic, one for each seed; or a table [seed, condition] of
+    # something that should rise (or fall, as the claim expects) with the condition
+    evidence:dict,
     claims:dict,            # as from `load_claims`
     profile:str="paper",    # quick and test are too small for a verdict
 ) -> list[Verdict]:
-    "Verdicts on the claims of one figure, their tests corrected together; ValueError for an unknown claim."
+    """Verdicts on the claims of one figure, their tests corrected together; ValueError for an
+    unknown claim."""
     one_of("profile", profile, ("quick", "paper", "full", "test"))
     for id, claim in claims.items():
         if not isinstance(claim, Claim):
             raise TypeError(f"claims must hold a Claim by its id, got {shown(claim)} as "
                             f"{shown(id)}")
-    tables = {one_of("claim", id, claims): numbers(f"evidence on claim {id}", values, finite=False, empty=True) for id, values in evidence.items()}
+    tables = {one_of("claim", id, claims): numbers(f"evidence on claim {id}", values, finite=False,
+                                                   empty=True) for id, values in evidence.items()}
     for id, table in tables.items():
         if table.ndim not in (1, 2):
             raise ValueError(f"evidence on claim {id} must be one number for each seed or a table "
                              f"[seed, condition], got shape {list(table.shape)}")
-    evidence = {id: v if v.ndim == 1 else rank_correlation(v, np.arange(v.shape[1])) for id, v in tables.items()}
+    evidence = {id: v if v.ndim == 1 else rank_correlation(v, np.arange(v.shape[1]))
+                for id, v in tables.items()}
     side = {id: 1 if claims[id].expect == "above" else -1 for id in evidence}
     finite = {id: v[np.isfinite(v)] for id, v in evidence.items()}
     beyond = {id: side[id] * (v - claims[id].margin) for id, v in finite.items()}
-    p = lambda id: 1. if not len(beyond[id]) else sign_flip_p(beyond[id]) if tables[id].ndim == 1 else trend_p(side[id] * tables[id][np.isfinite(evidence[id])])
+    p = lambda id: (1. if not len(beyond[id]) else sign_flip_p(beyond[id]) if tables[id].ndim == 1
+                    else trend_p(side[id] * tables[id][np.isfinite(evidence[id])]))
     ps = dict(zip(beyond, holm([p(id) for id in beyond])))
-    return [_verdict(claims[id], finite[id], beyond[id], float(ps[id]), profile, len(evidence[id]) - len(finite[id])) for id in evidence]
+    return [_verdict(claims[id], finite[id], beyond[id], float(ps[id]), profile,
+                     len(evidence[id]) - len(finite[id])) for id in evidence]
 
 def _verdict(claim, values, beyond, p, profile, lost):
     low, high = interval(beyond)
     if lost: verdict, why = "inconclusive", f"{lost} of {len(values) + lost} seeds gave no number"
-    elif profile not in ("paper", "full"): verdict, why = "inconclusive", f"the {profile} profile is too small for a verdict"
+    elif profile not in ("paper", "full"):
+        verdict, why = "inconclusive", f"the {profile} profile is too small for a verdict"
     elif low > 0 and p < .05: verdict, why = "reproduced", ""
     elif high < 0: verdict, why = "not reproduced", ""
-    else: verdict, why = "inconclusive", f"the 95 % interval holds the margin {claim.margin:g}" if low <= 0 <= high else f"p = {p:.3f}: too few seeds"
-    return Verdict(claim, verdict, why, float(values.mean()) if len(values) else np.nan, interval(values), p, tuple(values.tolist()), lost)
+    else:
+        verdict, why = ("inconclusive", f"the 95 % interval holds the margin {claim.margin:g}"
+                        if low <= 0 <= high else f"p = {p:.3f}: too few seeds")
+    return Verdict(claim, verdict, why, float(values.mean()) if len(values) else np.nan,
+                   interval(values), p, tuple(values.tolist()), lost)
 
 @checked
 def interval(

@@ -27,7 +27,8 @@ def shard(
     part, parts = count("part", part), count("parts", parts)
     if part > parts: raise ValueError(f"part must be one of the {parts} parts, got {part}")
     different = by_key(runs)
-    return [different[key] for _, key in sorted((run.ensemble(), key) for key, run in different.items())][part - 1::parts]
+    return [different[key] for _, key in sorted((run.ensemble(), key)
+                                                for key, run in different.items())][part - 1::parts]
 
 def compute_shard(
     sweep:Sweep,
@@ -41,8 +42,10 @@ def compute_shard(
     candidates = sweep.candidates(backend)
     compute(shard(candidates, part, parts), store, progress, failed)
     noted = [run.key() for run in candidates if failure(store, run.key()).is_file()]
-    if missing := {run.key() for run in candidates if run.key() not in store} - set(noted): return len(failed), len(missing)
-    compute(shard([run for run in sweep.chosen(store, backend, noted)[0] if run], part, parts), store, progress, failed)
+    if missing := {run.key() for run in candidates if run.key() not in store} - set(noted):
+        return len(failed), len(missing)
+    compute(shard([run for run in sweep.chosen(store, backend, noted)[0] if run], part, parts),
+            store, progress, failed)
     return len(failed), 0
 
 # %% ../nbs/lib/55_commands.ipynb #8fbbc922
@@ -52,33 +55,50 @@ def progress_of(
     device:str="auto",     # auto, cpu or cuda
 ) -> list[str]:            # a line for each stage
     "How much of a sweep is done."
-    store, backend, candidates = store_of(store), pick_device(device), sweep.candidates(pick_device(device))
+    store, backend, candidates = (store_of(store), pick_device(device),
+                                  sweep.candidates(pick_device(device)))
     at = {key: about["step"] for _, about, _ in load_checkpoints(store) for key in about["keys"]}
     def words(what, runs):
         left = {run.key(): run for run in runs if run.key() not in store}
-        raised, begun = [key for key in left if failure(store, key).is_file()], [at[key] / run.steps for key, run in left.items() if key in at]
-        return f"{len(runs) - len(left)} of {len(runs)} {what} are done" + (f", {len(begun)} under way (at {100 * sum(begun) / len(begun):.0f} % of their steps)" if begun else "") + (f", {len(raised)} raised (see {store.root / 'failed'})" if raised else "")
+        raised, begun = ([key for key in left if failure(store, key).is_file()],
+                         [at[key] / run.steps for key, run in left.items() if key in at])
+        return f"{len(runs) - len(left)} of {len(runs)} {what} are done" + (
+            f", {len(begun)} under way (at {100 * sum(begun) / len(begun):.0f} % of their steps)"
+            if begun else "") + (f", {len(raised)} raised (see {store.root / 'failed'})" if raised
+                                 else "")
     noted = {run.key() for run in candidates if failure(store, run.key()).is_file()}
-    if any(run.key() not in store and run.key() not in noted for run in candidates): return [words("candidates for the learning rate", candidates), f"{len(sweep.cells())} runs wait for them"]
+    if any(run.key() not in store and run.key() not in noted for run in candidates):
+        return [words("candidates for the learning rate", candidates),
+                f"{len(sweep.cells())} runs wait for them"]
     final = [run for run in sweep.chosen(store, backend, noted)[0] if run]
     out = len(sweep.cells()) - len(final)
-    return [words("candidates for the learning rate", candidates)] * bool(candidates) + [words("runs", final) + (f"; for {out} no learning rate will do" if out else "")]
+    return ([words("candidates for the learning rate", candidates)] * bool(candidates)
+            + [words("runs", final) + (f"; for {out} no learning rate will do" if out else "")])
 
 # %% ../nbs/lib/55_commands.ipynb #f6d3f7df
 def main(
     argv=None,      # words of the command line; default: the real ones
 ) -> int:           # exit status
     "`python -m rnnbio.sweep`."
-    parser = argparse.ArgumentParser(prog="python -m rnnbio.sweep", description="Sweeps and their results.")
+    parser = argparse.ArgumentParser(prog="python -m rnnbio.sweep",
+                                     description="Sweeps and their results.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, words in dict(show="what a sweep asks", estimate="what it will take", run="compute what is missing").items():
-        command = commands.add_parser(name, help=words); command.add_argument("file", help="a sweep as JSON (Sweep.to_json), or a figure's JSON")
-        if name != "show": command.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    for name, words in dict(show="what a sweep asks", estimate="what it will take",
+                            run="compute what is missing").items():
+        command = commands.add_parser(name, help=words)
+        command.add_argument("file", help="a sweep as JSON (Sweep.to_json), or a figure's JSON")
+        if name != "show":
+            command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         if name == "run":
             command.add_argument("--netcdf", help="also write the results to this file")
-            command.add_argument("--shard", metavar="I/N", type=_part, help="only the I-th of N parts, for array jobs on a shared folder")
-            command.add_argument("--status", action="store_true", help="compute nothing, say how far it is")
-    for name, words in dict(list="the results that are stored", verify="read every result and check it", clean="remove leftovers of interrupted runs and what was set aside").items(): commands.add_parser(name, help=words)
+            command.add_argument("--shard", metavar="I/N", type=_part,
+                                 help="only the I-th of N parts, for array jobs on a shared folder")
+            command.add_argument("--status", action="store_true",
+                                 help="compute nothing, say how far it is")
+    for name, words in dict(list="the results that are stored",
+                            verify="read every result and check it", clean="remove leftovers of "
+                            "interrupted runs and what was set aside").items():
+        commands.add_parser(name, help=words)
     asked = parser.parse_args(argv)
     try: return _COMMANDS[asked.command](asked, Store())
     except (KeyboardInterrupt, OSError, Refused) as e:
@@ -91,16 +111,19 @@ def _part(text:str) -> tuple[int, int]:
         part, parts = map(int, text.split("/"))
         if 1 <= part <= parts: return part, parts
     except ValueError: pass
-    raise argparse.ArgumentTypeError(f"I/N must be a part and how many there are, like 3/8 with I from 1 to N; got {text!r}")
+    raise argparse.ArgumentTypeError("I/N must be a part and how many there are, like 3/8 with I "
+                                     f"from 1 to N; got {text!r}")
 
 def _read(asked) -> list[Sweep]:
     "The sweep of a file, or all those of a figure's JSON."
     try:
         data = parse_json("it", Path(asked.file).read_bytes())
         sweeps = data["sweeps"] if isinstance(data, dict) and "sweeps" in data else [data]
-        if not isinstance(sweeps, list): raise ValueError(f"sweeps must be a list, got {shown(sweeps)}")
+        if not isinstance(sweeps, list):
+            raise ValueError(f"sweeps must be a list, got {shown(sweeps)}")
         return [Sweep._from_data(one) for one in sweeps]
-    except (OSError, ValueError, TypeError) as e: raise SystemExit(f"{asked.file}: not a sweep that can be read: {e}")
+    except (OSError, ValueError, TypeError) as e:
+        raise SystemExit(f"{asked.file}: not a sweep that can be read: {e}")
 
 def _show(asked, store) -> int:
     for sweep in _read(asked):
@@ -110,12 +133,16 @@ def _show(asked, store) -> int:
 def _estimate(asked, store) -> int:
     for sweep in _read(asked):
         e = sweep.estimate(asked.device, store)
-        print(f"{e.networks} networks to train ({e.stored} stored), about {e.minutes:.1f} minutes here, {e.memory_gb:.2f} GB of memory, {e.disk_mb:.1f} MB of disk")
+        print(f"{e.networks} networks to train ({e.stored} stored), about {e.minutes:.1f} minutes "
+              f"here, {e.memory_gb:.2f} GB of memory, {e.disk_mb:.1f} MB of disk")
     return 0
 
 def _compute(asked, store) -> int:
     sweeps, failed = _read(asked), 0
-    if asked.netcdf and (len(sweeps) > 1 or asked.shard): raise SystemExit(f"--netcdf holds one whole sweep, but " + (f"{asked.file} has {len(sweeps)}" if len(sweeps) > 1 else "--shard computes a part"))
+    if asked.netcdf and (len(sweeps) > 1 or asked.shard):
+        raise SystemExit(f"--netcdf holds one whole sweep, but "
+                         + (f"{asked.file} has {len(sweeps)}" if len(sweeps) > 1
+                            else "--shard computes a part"))
     for sweep in sweeps:
         if asked.status: print("\n".join(progress_of(sweep, store, asked.device)))
         elif asked.shard: failed |= _compute_part(sweep, asked, store)
@@ -134,18 +161,27 @@ def _compute_all(sweep, asked, store) -> int:
 def _compute_part(sweep, asked, store) -> int:
     failed, missing = compute_shard(sweep, *asked.shard, store, asked.device)
     part = "part {} of {}".format(*asked.shard)
-    if missing: print(f"{part}: its candidates for the learning rate are done, but {missing} of other parts are not there yet: run this again when they are")
+    if missing:
+        print(f"{part}: its candidates for the learning rate are done, but {missing} of other "
+              "parts are not there yet: run this again when they are")
     else: print(f"{part} is in {store.root}")
-    if failed: print(f"{part}: {failed} runs raised, the others are stored (see {store.root / 'failed'})", file=sys.stderr)
+    if failed:
+        print(f"{part}: {failed} runs raised, the others are stored (see {store.root / 'failed'})",
+              file=sys.stderr)
     return int(failed > 0)
 
 def _list(asked, store) -> int:
     keys = store.keys()
     for key in keys:
         try:
-            config = parse_json("manifest", (store.path(key) / "manifest.json").read_bytes())["config"]
-            words = [config["task"], config["rule"]["name"], *(f"{n}={config[n]}" for n in ("lr", "steps", "seed")), f"recurrent={config['recurrent']}"] if "what" not in config else [f"{n}={v}" for n, v in config.items() if n != "corpus_sha256"]
-        except (OSError, ValueError, LookupError, TypeError): words = ["damaged: `verify` sets it aside"]
+            config = parse_json("manifest",
+                                (store.path(key) / "manifest.json").read_bytes())["config"]
+            words = [config["task"], config["rule"]["name"],
+                     *(f"{n}={config[n]}" for n in ("lr", "steps", "seed")),
+                     f"recurrent={config['recurrent']}"] if "what" not in config else [
+                f"{n}={v}" for n, v in config.items() if n != "corpus_sha256"]
+        except (OSError, ValueError, LookupError, TypeError):
+            words = ["damaged: `verify` sets it aside"]
         print(key[:12], *words)
     print(f"{len(keys)} results in {store.root}")
     return 0
@@ -158,7 +194,8 @@ def _verify(asked, store) -> int:
         except (OSError, Refused) as e: left[key] = e
     short = lambda some: ", ".join(key[:12] for key in some)
     print(f"{len(keys) - len(aside) - len(left)} of {len(keys)} results are as they were written"
-          + (f"; set aside: {short(aside)}" if aside else "") + (f"; not to be read here: {short(left)}" if left else ""))
+          + (f"; set aside: {short(aside)}" if aside else "")
+          + (f"; not to be read here: {short(left)}" if left else ""))
     for reason in left.values(): print(reason, file=sys.stderr)
     return 1 if aside or left else 0
 
@@ -166,4 +203,5 @@ def _clean(asked, store) -> int:
     print(f"{store.clean()} leftovers removed from {store.root}")
     return 0
 
-_COMMANDS = dict(show=_show, estimate=_estimate, run=_compute, list=_list, verify=_verify, clean=_clean)
+_COMMANDS = dict(show=_show, estimate=_estimate, run=_compute, list=_list, verify=_verify,
+                 clean=_clean)

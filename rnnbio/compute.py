@@ -36,16 +36,19 @@ from .train import State, measured_at, train
 
 # %% ../nbs/lib/52_compute.ipynb #fc7f4091
 def memory_gb(backend:str="cpu") -> float:
-    "What training may take: RNNBIO_MEMORY_GB; without it 2 GB, or four fifths of what is free on the GPU."
+    """What training may take: RNNBIO_MEMORY_GB; without it 2 GB, or four fifths of what is free
+    on the GPU."""
     default = 2. if backend == "cpu" else .8 * torch.cuda.mem_get_info()[0] / 1e9
     return asked_number("RNNBIO_MEMORY_GB", default, 1e-6)
 
 def run_bytes(run:Run, task) -> int:
     "Memory one more run takes while it is trained."
     T, B, n, z = task.steps, run.n_trials, run.n_hidden, run.n_hidden + task.n_in + 1
-    # weights, gradients, the optimizer's memory, the state that `watch` sees, copies in between; trials
+    # weights, gradients, the optimizer's memory, the state that `watch` sees, copies in between;
+    # trials
     numbers = 15 * (n + task.n_out) * z + T * B * (task.n_in + task.n_out + 3)
-    if run.backend == "cuda" or run.rule["forward"]:      # activity, slopes and credit of every step;
+    # activity, slopes and credit of every step;
+    if run.backend == "cuda" or run.rule["forward"]:
         numbers += 6 * T * B * z                          # compiled, only each thread keeps them
     if run.rule["forward"]: numbers += 4 * B * n * n * z  # influence
     curves = 32 * run.steps                               # single and double
@@ -55,14 +58,17 @@ def scratch_bytes(run:Run, task) -> int:
     "Memory for the run that each thread is at: activity, credit, outputs and errors of every step."
     if run.backend == "cuda" or run.rule["forward"]: return 0       # counted in every run's
     T, B, n, z = task.steps, run.n_trials, run.n_hidden, run.n_hidden + task.n_in + 1
-    return {"float32": 4, "float64": 8}[run.dtype] * get_threads() * (T + 1) * B * (z + n + 2 * task.n_out)
+    return {"float32": 4,
+            "float64": 8}[run.dtype] * get_threads() * (T + 1) * B * (z + n + 2 * task.n_out)
 
 def together(run:Run, task) -> int:
     "How many runs of this kind the memory allows at once."
-    return max(1, int((memory_gb(run.backend) * 1e9 - scratch_bytes(run, task)) / run_bytes(run, task)))
+    return max(1, int((memory_gb(run.backend) * 1e9 - scratch_bytes(run, task))
+                      / run_bytes(run, task)))
 
 # %% ../nbs/lib/52_compute.ipynb #7440ddc7
-ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
+          if hasattr(signal, name)]
 
 @contextmanager
 def endings(
@@ -105,8 +111,10 @@ def compute(
     store:Store|str|os.PathLike|None,      # or its folder
     progress:bool=True,
     failed:dict|None=None,     # filled with what raised: key: reason, run, traceback
-    client=None,               # of a Dask cluster whose workers see the same store; None: this process
-    stop=None,                 # function() -> bool, asked after every update: True ends it as Ctrl-C does
+    # of a Dask cluster whose workers see the same store; None: this process
+    client=None,
+    # function() -> bool, asked after every update: True ends it as Ctrl-C does
+    stop=None,
 ) -> None:
     """Train those of the runs that the store does not hold. A run that raises is noted in `failed`;
     the others go on. KeyboardInterrupt, when asked to end, leaves a checkpoint."""
@@ -117,11 +125,14 @@ def compute(
     for key in missing: failure(store, key).unlink(missing_ok=True)      # of an earlier try
     states = _resumable(missing, store)
     todo = _pieces(missing, states, 1 if client is None else 2 * max(1, _workers(client)))
-    total = sum(run.steps - (states[key][0] if key in states else 0) for key, run in missing.items())
-    kept = lambda: (f"stopped: {sum(key in store for key in missing)} of {len(missing)} runs are done; "
+    total = sum(run.steps - (states[key][0] if key in states else 0)
+                for key, run in missing.items())
+    kept = lambda: (f"stopped: {sum(key in store for key in missing)} of {len(missing)} runs are "
+                    "done; "
                     f"the next call goes on from what {store.root} holds")
     with endings(kept, held=client is None) as asked, \
-         tqdm(total=total, desc=f"{len(missing)} runs", unit="step", unit_scale=True, disable=quiet(progress)) as bar:
+         tqdm(total=total, desc=f"{len(missing)} runs", unit="step", unit_scale=True,
+              disable=quiet(progress)) as bar:
         if client is None:
             _compute_here(todo, states, store, bar, failed, lambda: asked() or stop and stop())
         else: _on_cluster(client, todo, states, store, bar, failed)
@@ -140,12 +151,16 @@ def failure(
     return store_of(store).root / "failed" / f"{store_of(store).path(key).name}.json"
 
 def _pieces(missing:dict[str, Run], states, parts:int) -> list[dict[str, Run]]:
-    "Runs that can be trained together and stand at the same step: as many as the memory allows, and each kind in so many parts at least."
+    """Runs that can be trained together and stand at the same step: as many as the memory
+    allows, and each kind in so many parts at least."""
     groups = {}
-    for key, run in missing.items(): groups.setdefault((run.ensemble(), states[key][0] if key in states else 0), []).append(key)
+    for key, run in missing.items():
+        groups.setdefault((run.ensemble(), states[key][0] if key in states else 0), []).append(key)
     cut = lambda keys, n: [keys[first:first + n] for first in range(0, len(keys), n)]
-    size = lambda keys: min(together(missing[keys[0]], task_of(missing[keys[0]])), math.ceil(len(keys) / parts))
-    return [{key: missing[key] for key in some} for keys in groups.values() for some in cut(keys, size(keys))]
+    size = lambda keys: min(together(missing[keys[0]], task_of(missing[keys[0]])),
+                            math.ceil(len(keys) / parts))
+    return [{key: missing[key] for key in some} for keys in groups.values()
+            for some in cut(keys, size(keys))]
 
 def checkpoint_s() -> float:
     "Seconds between checkpoints."
@@ -164,16 +179,19 @@ def _compute_here(todo, states, store, bar, failed, stop) -> None:
 
 def _compute_together(runs:dict[str, Run], states, store, bar, failed, stop) -> None:
     try: _train_together(runs, states, store, bar, stop)
-    except (KeyboardInterrupt, OSError): raise                      # the user's wish; a disk that is full is not the run's fault
+    # the user's wish; a disk that is full is not the run's fault
+    except (KeyboardInterrupt, OSError): raise
     except Exception as e:
         if len(runs) == 1:
             (key, run), = runs.items()
-            failed[key] = dict(reason=f"{type(e).__name__}: {e}", run=run.model_dump(), traceback=traceback.format_exc())
+            failed[key] = dict(reason=f"{type(e).__name__}: {e}", run=run.model_dump(),
+                               traceback=traceback.format_exc())
         else:
             for key, run in runs.items():
                 _compute_together({key: run}, states, store, bar, failed, stop)
 
-def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False, checkpoints:bool=True) -> None:
+def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
+                    checkpoints:bool=True) -> None:
     "One ensemble: start or resume, train, store each run."
     keys, some, begin = list(runs), next(iter(runs.values())), time.time()
     task = task_of(some)
@@ -192,27 +210,42 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
         if end: raise KeyboardInterrupt
 
     measure = {name: measure_of(name, some, task, params) for name in some.measures}
-    fit = train(model, params, task, Rule(**some.rule), [run.lr for run in runs.values()], some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS), some.trained or None, some.keep_signs,
-                from_data("floss", some.floss, SPECS) if some.floss else None, some.every, measure, progress=False, resume=resume, watch=watch)
+    fit = train(model, params, task, Rule(**some.rule), [run.lr for run in runs.values()],
+                some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS),
+                some.trained or None, some.keep_signs,
+                from_data("floss", some.floss, SPECS) if some.floss else None, some.every, measure,
+                progress=False, resume=resume, watch=watch)
     if fit.lost:
         # no result: it says nothing of the network
         raise RuntimeError(f"the task gave no batch: {fit.lost[0]}")
-    loss, accuracy, diverged = (torch.from_numpy(fit.data[v].values) for v in ("loss", "accuracy", "diverged"))
-    facts = dict(device=device_name(some.backend), duration_s=round((time.time() - begin) / len(keys), 4), together=len(keys), resumed_at=resume.step if resume else 0)
-    tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {"loss": loss[i].float(), "accuracy": accuracy[i].float(), "diverged": diverged[i:i + 1].clone()} \
-        | {f"measure/{name}": torch.from_numpy(np.array(fit.data[name].values[i])) for name in some.measures}
+    loss, accuracy, diverged = (torch.from_numpy(fit.data[v].values)
+                                for v in ("loss", "accuracy", "diverged"))
+    facts = dict(device=device_name(some.backend),
+                 duration_s=round((time.time() - begin) / len(keys), 4), together=len(keys),
+                 resumed_at=resume.step if resume else 0)
+    tensors = lambda i: {f"params/{n}": t[i].clone() for n, t in fit.params.tensors().items()} | {
+        "loss": loss[i].float(), "accuracy": accuracy[i].float(),
+        "diverged": diverged[i:i + 1].clone()} \
+        | {f"measure/{name}": torch.from_numpy(np.array(fit.data[name].values[i]))
+           for name in some.measures}
     store.save((runs[key].config(), tensors(i), facts) for i, key in enumerate(keys))
 
 def _networks(runs, task) -> tuple[LeakyRNN, Params]:
     "The networks of an ensemble before training."
     some, spec = runs[0], lambda run, name: from_data(name, getattr(run, name), SPECS)
-    model = LeakyRNN(task.n_in, some.n_hidden, task.n_out, some.alpha, some.activation, some.bias, some.form)
-    params = [model.init([run.seed], spec(run, "recurrent"), spec(run, "input"), spec(run, "output"), dtype=getattr(torch, some.dtype)) for run in runs]
+    model = LeakyRNN(task.n_in, some.n_hidden, task.n_out, some.alpha, some.activation, some.bias,
+                     some.form)
+    params = [model.init([run.seed], spec(run, "recurrent"), spec(run, "input"),
+                         spec(run, "output"), dtype=getattr(torch, some.dtype)) for run in runs]
     return model, Params.cat(params).to(device=some.backend)
 
 def _checkpoint(keys, state:State) -> tuple[dict, dict]:
-    tensors = dict(theta=state.theta, curves=state.curves[..., :state.step], diverged=state.diverged, first=state.first) | {f"memory/{n}": t for n, t in state.memory.items()}
-    for name in next(iter(state.measured.values()), ()): tensors[f"measured/{name}"] = torch.from_numpy(np.stack([at[name] for at in state.measured.values()], 1))
+    tensors = dict(theta=state.theta, curves=state.curves[..., :state.step],
+                   diverged=state.diverged,
+                   first=state.first) | {f"memory/{n}": t for n, t in state.memory.items()}
+    for name in next(iter(state.measured.values()), ()):
+        tensors[f"measured/{name}"] = torch.from_numpy(
+            np.stack([at[name] for at in state.measured.values()], 1))
     return dict(keys=keys, step=state.step, measured=list(state.measured)), tensors
 
 def _resumable(missing, store) -> dict[str, tuple[int, State]]:
@@ -224,19 +257,27 @@ def _resumable(missing, store) -> dict[str, tuple[int, State]]:
                 if key in missing and (key not in found or found[key][0] < about["step"]):
                     # nothing of the others is kept
                     own = lambda v, axis=0: v.narrow(axis, i, 1).clone()
-                    part = lambda of: {n.removeprefix(of): own(v) for n, v in t.items() if n.startswith(of)}
-                    measured = {step: {n: v[:, k].numpy() for n, v in part("measured/").items()} for k, step in enumerate(about["measured"])}
-                    state = State(about["step"], own(t["theta"]), part("memory/"), own(t["curves"], 1),
+                    part = lambda of: {n.removeprefix(of): own(v) for n, v in t.items()
+                                       if n.startswith(of)}
+                    measured = {step: {n: v[:, k].numpy() for n, v in part("measured/").items()}
+                                for k, step in enumerate(about["measured"])}
+                    state = State(about["step"], own(t["theta"]), part("memory/"),
+                                  own(t["curves"], 1),
                                   own(t["diverged"]), own(t["first"]), measured)
                     found[key] = about["step"], state
-        except (LookupError, TypeError) as e: warnings.warn(f"checkpoint {path.name} lacks what training needs and is not used: {e!r}", stacklevel=2)
+        except (LookupError, TypeError) as e:
+            warnings.warn(f"checkpoint {path.name} lacks what training needs and is not used: "
+                          f"{e!r}", stacklevel=2)
     return found
 
 def _joined(states:list[State]) -> State:
     "States of the same step as one ensemble."
     join = lambda get, axis=0: torch.cat([get(s) for s in states], axis)
-    return State(states[0].step, join(lambda s: s.theta), {n: join(lambda s: s.memory[n]) for n in states[0].memory}, join(lambda s: s.curves, 1), join(lambda s: s.diverged), join(lambda s: s.first),
-                 {step: {n: np.concatenate([s.measured[step][n] for s in states]) for n in at} for step, at in states[0].measured.items()})
+    return State(states[0].step, join(lambda s: s.theta),
+                 {n: join(lambda s: s.memory[n]) for n in states[0].memory},
+                 join(lambda s: s.curves, 1), join(lambda s: s.diverged), join(lambda s: s.first),
+                 {step: {n: np.concatenate([s.measured[step][n] for s in states]) for n in at}
+                  for step, at in states[0].measured.items()})
 
 # %% ../nbs/lib/52_compute.ipynb #ade4cfae
 def _results(keys, store) -> list:
@@ -250,7 +291,8 @@ def _results(keys, store) -> list:
         if "recurrent" not in r.config:
             raise ValueError(f"key {r.key} is of {shown(r.config)}, no LeakyRNN")
         if _shapes(r) != _shapes(results[0]): raise ValueError(
-            f"keys are of different kinds of networks, to be read apart: {r.key[:12]} has {_shapes(r)}, "
+            f"keys are of different kinds of networks, to be read apart: {r.key[:12]} has "
+            f"{_shapes(r)}, "
             f"{results[0].key[:12]} has {_shapes(results[0])}")
     return results
 
@@ -266,7 +308,8 @@ def _params(results, start) -> Params:
         runs = [Run(**settings(r) | dict(backend="cpu")) for r in results]
         return Params.cat([_networks([run], task_of(run))[1] for run in runs])
     stack = lambda name: torch.stack([r.tensors[name] for r in results])
-    tensors = {n.removeprefix("params/"): stack(n) for n in results[0].tensors if n.startswith("params/")}
+    tensors = {n.removeprefix("params/"): stack(n) for n in results[0].tensors
+               if n.startswith("params/")}
     return Params(**tensors, seeds=[r.config["seed"] for r in results])
 
 @checked
@@ -275,7 +318,8 @@ def load_params(
     store:Store|str|os.PathLike|None=None,   # or its folder; default: the results folder
     start:bool=False,        # as they were before training (and flossing): drawn again, on the CPU
 ) -> Params:
-    "The trained networks of these runs as one ensemble, in order; of what model, `load_networks` says."
+    """The trained networks of these runs as one ensemble, in order; of what model,
+    `load_networks` says."""
     return _params(_results(keys, store), start)
 
 @checked
@@ -284,11 +328,13 @@ def load_networks(
     store:Store|str|os.PathLike|None=None,   # or its folder; default: the results folder
     start:bool=False,        # as they were before training (and flossing): drawn again, on the CPU
 ) -> tuple[LeakyRNN, Params]:
-    "The model of these runs and their networks, in order. ValueError when they are of several models."
+    """The model of these runs and their networks, in order. ValueError when they are of several
+    models."""
     results = _results(keys, store)
     models = {_model(r): r.key[:12] for r in results}
     if len(models) > 1: raise ValueError("keys are of different models, to be read apart: "
-                                         + "; ".join(f"{key} of {model}" for model, key in models.items()))
+                                         + "; ".join(f"{key} of {model}"
+                                                     for model, key in models.items()))
     return *models, _params(results, start)
 
 def _model(result) -> LeakyRNN:
@@ -297,7 +343,8 @@ def _model(result) -> LeakyRNN:
     return LeakyRNN(n_in, n, len(result.tensors["params/w"]), *settings)
 
 # %% ../nbs/lib/52_compute.ipynb #e5d8fd2b
-_one_piece = threading.Lock()      # the compiled kernels use all of a worker's threads, and must not be called from two
+# the compiled kernels use all of a worker's threads, and must not be called from two
+_one_piece = threading.Lock()
 
 def _compute_piece(
     runs:dict[str, dict],    # key: settings
@@ -308,11 +355,14 @@ def _compute_piece(
     worker = get_worker()
     this = worker.state.tasks[worker.get_current_task()]
     runs, failed = {key: Run(**settings) for key, settings in runs.items()}, {}
-    if any(run.key() != key for key, run in runs.items()): raise RuntimeError("a worker has another version of rnnbio: its results would go by other keys")
+    if any(run.key() != key for key, run in runs.items()):
+        raise RuntimeError("a worker has another version of rnnbio: its results would go by other "
+                           "keys")
     with _one_piece:
         set_threads(worker.state.nthreads)
         try:
-            compute(list(runs.values()), Store(root), False, failed, stop=lambda: this.state == "cancelled")
+            compute(list(runs.values()), Store(root), False, failed,
+                    stop=lambda: this.state == "cancelled")
         except KeyboardInterrupt:
             pass                          # nobody waits for it; the next sweep need not either
     return failed
@@ -320,18 +370,23 @@ def _compute_piece(
 def _on_cluster(client, todo:list[dict[str, Run]], states, store, bar, failed) -> None:
     "Every piece on some worker. OSError when what they computed is not to be seen here."
     killed = _tried(client, todo, states, store, bar, failed)
-    killed = _tried(client, [{key: run} for piece in killed for key, run in piece.items()], states, store, bar, failed)
+    killed = _tried(client, [{key: run} for piece in killed for key, run in piece.items()], states,
+                    store, bar, failed)
     for piece in killed:
-        for (key, run), in [tuple(p.items()) for p in _tried(client, [piece], states, store, bar, failed)]:
-            failed[key] = dict(reason="KilledWorker: every worker that tried this run died", run=run.model_dump(), traceback="")
+        for (key, run), in [tuple(p.items())
+                            for p in _tried(client, [piece], states, store, bar, failed)]:
+            failed[key] = dict(reason="KilledWorker: every worker that tried this run died",
+                               run=run.model_dump(), traceback="")
     if lost := [key for piece in todo for key in piece if key not in failed and key not in store]:
-        raise OSError(f"workers have computed {len(lost)} runs that are not in {store.root} here: they need to see the same folder under the same name")
+        raise OSError(f"workers have computed {len(lost)} runs that are not in {store.root} here: "
+                      "they need to see the same folder under the same name")
 
 def _tried(client, pieces, states, store, bar, failed) -> list[dict[str, Run]]:
     "Send the pieces and wait for them; those whose workers died, again and again."
     from distributed import KilledWorker
     root, killed = str(store.root.resolve()), []
-    sent = {client.submit(_compute_piece, {key: run.model_dump() for key, run in piece.items()}, root, pure=False): piece for piece in pieces}
+    sent = {client.submit(_compute_piece, {key: run.model_dump() for key, run in piece.items()},
+                          root, pure=False): piece for piece in pieces}
     try:
         for future in _finished(client, list(sent)):
             piece = sent[future]
@@ -340,14 +395,16 @@ def _tried(client, pieces, states, store, bar, failed) -> list[dict[str, Run]]:
                 continue
             if error: raise error
             failed.update(future.result())
-            bar.update(sum(run.steps - (states[key][0] if key in states else 0) for key, run in piece.items()))
+            bar.update(sum(run.steps - (states[key][0] if key in states else 0)
+                           for key, run in piece.items()))
     finally: client.cancel(list(sent))       # what is not done yet, when something raised here
     return killed
 
 def _finished(client, futures):
     "Futures as they finish; OSError when there is nobody to finish them."
     from distributed import wait
-    left, alone, limit, where = set(futures), None, workers_s(), f"the cluster at {client.scheduler.address}"
+    left, alone, limit, where = (set(futures), None, workers_s(),
+                                 f"the cluster at {client.scheduler.address}")
     while left:
         try:
             with client.as_current(): done = wait(left, 2, "FIRST_COMPLETED").done
@@ -357,29 +414,37 @@ def _finished(client, futures):
         if done or _workers(client): alone = None
         elif alone is None:
             alone = time.monotonic()
-            print(f"{where} has no workers: waiting {limit:g} s for one (RNNBIO_WORKERS_S)", file=sys.stderr)
+            print(f"{where} has no workers: waiting {limit:g} s for one (RNNBIO_WORKERS_S)",
+                  file=sys.stderr)
         elif time.monotonic() - alone > limit: raise OSError(
-            f"{where} has had no workers for {limit:g} s: start some, or wait longer with RNNBIO_WORKERS_S")
+            f"{where} has had no workers for {limit:g} s: start some, or wait longer with "
+            "RNNBIO_WORKERS_S")
 
 # %% ../nbs/lib/52_compute.ipynb #fe6a31f0
 def seconds_per_run(
     runs:list[Run],      # an ensemble
     steps:int,           # timed, after one that is not counted
 ) -> float:
-    "How long each will take: some steps, one flossing iteration and one measurement are timed, and multiplied; nothing is stored."
+    """How long each will take: some steps, one flossing iteration and one measurement are timed,
+    and multiplied; nothing is stored."""
     run, task, stamps = runs[0], task_of(runs[0]), []
     class Nothing:
         update = staticmethod(lambda n: stamps.append(time.perf_counter()))
-        root, __contains__, save = Path("nowhere"), lambda self, key: False, lambda self, results: None
-    plain = {r.key(): r for r in (r.model_copy(update=dict(steps=steps, floss=None, measures=(), every=None)) for r in runs)}
+        root, __contains__, save = (Path("nowhere"), lambda self, key: False,
+                                    lambda self, results: None)
+    plain = {r.key(): r for r in (r.model_copy(update=dict(steps=steps, floss=None, measures=(),
+                                                           every=None)) for r in runs)}
     _train_together(plain, {}, Nothing(), Nothing(), checkpoints=False)
     begin = time.perf_counter()
     model, params = _networks(runs, task)
     total = time.perf_counter() - begin + (stamps[-1] - stamps[0]) / (steps - 1) * run.steps
     if run.floss:
         how = from_data("floss", run.floss, SPECS)
-        total += _seconds(lambda: floss(model, params, task, replace(how, steps=1))) * how.steps * (1 + ((run.steps - 1) // how.every if how.every else 0))
-    for name in run.measures: total += _seconds(lambda: measure_of(name, run, task, params)(model, params)) * len(measured_at(run.steps, run.every))
+        total += (_seconds(lambda: floss(model, params, task, replace(how, steps=1))) * how.steps
+                  * (1 + ((run.steps - 1) // how.every if how.every else 0)))
+    for name in run.measures:
+        total += (_seconds(lambda: measure_of(name, run, task, params)(model, params))
+                  * len(measured_at(run.steps, run.every)))
     return total / len(runs)
 
 def _seconds(work) -> float:

@@ -26,13 +26,19 @@ from .machine import user_path
 # %% ../nbs/lib/26_connectome.ipynb #52d606cd
 _NAME = "soma_subgraph_synapses_spines_v185.csv"
 SYNAPSES = File(_NAME, (*(f"https://zenodo.org/records/{record}/files/{_NAME}?download=1" for record in (3710459, 7510511)), f"https://raw.githubusercontent.com/AllenInstitute/OFS-EM-Connectomics/76986699321ee6d8482d6f1907968e886bbf1f6b/notebooks/data/{_NAME}"),
-                "md5:5bbb8ff59dcad4ccea6d46930920cd04", 274_298, "use connectome(source='surrogate'), which needs no file")
+                "md5:5bbb8ff59dcad4ccea6d46930920cd04", 274_298,
+                "use connectome(source='surrogate'), which needs no file")
 
-COLUMNS = tuple("id pre_root_id post_root_id cleft_vx spine_vol_um3".split()) + tuple(f"{what}_{axis}_{unit}" for what, unit in (("ctr_pt", "nm"), ("pre_pos", "vx"), ("ctr_pos", "vx"), ("post_pos", "vx")) for axis in "xyz")      # of SYNAPSES
+# of SYNAPSES
+COLUMNS = (tuple("id pre_root_id post_root_id cleft_vx spine_vol_um3".split())
+           + tuple(f"{what}_{axis}_{unit}"
+                   for what, unit in (("ctr_pt", "nm"), ("pre_pos", "vx"), ("ctr_pos", "vx"),
+                                      ("post_pos", "vx")) for axis in "xyz"))
 
 @checked
 def connectome_source() -> str:
-    "What can be used without a download: microns when its table lies in `data_root()`, else surrogate. For figures, which say which of them they show."
+    """What can be used without a download: microns when its table lies in `data_root()`, else
+    surrogate. For figures, which say which of them they show."""
     return "microns" if (data_root() / SYNAPSES.name).is_file() else "surrogate"
 
 # %% ../nbs/lib/26_connectome.ipynb #28c20af3
@@ -54,12 +60,14 @@ class Connections:
                              f"{len(self.pre)}, {len(self.post)} and {len(self.weight)}")
 
     def neurons(self,
-        among:str="both",    # both: those that send and receive within the set; either: all that are connected
+        # both: those that send and receive within the set; either: all that are connected
+        among:str="both",
     ) -> np.ndarray:         # places in `names`
         "The neurons a network can be made of."
         one_of("among", among, ("both", "either"))
         pre, post = self.pre, self.post
-        while among == "both":             # who is left out may have been the only partner of another
+        # who is left out may have been the only partner of another
+        while among == "both":
             whole = np.isin(pre, post) & np.isin(post, pre)
             if whole.all(): break
             pre, post = pre[whole], post[whole]
@@ -98,26 +106,35 @@ def _columns(
     try: everything = content(path).decode("utf-8-sig")
     except UnicodeDecodeError as e:
         raise ValueError(f"{path} is no table that can be read: {e}") from None
-    rows = lambda separator: (row for row in csv.reader(io.StringIO(everything, newline=None), delimiter=separator, skipinitialspace=True, strict=True) if len(row) > 1 or "".join(row).strip())
+    rows = lambda separator: (row for row in csv.reader(
+        io.StringIO(everything, newline=None), delimiter=separator, skipinitialspace=True,
+        strict=True) if len(row) > 1 or "".join(row).strip())
     try:
-        headers = {separator: [name.strip() for name in next(rows(separator), [])] for separator in _SEPARATORS}
-        separator, header = max(headers.items(), key=lambda found: (len({*wanted} & {*found[1]}), len(found[1])))
+        headers = {separator: [name.strip() for name in next(rows(separator), [])]
+                   for separator in _SEPARATORS}
+        separator, header = max(headers.items(),
+                                key=lambda found: (len({*wanted} & {*found[1]}), len(found[1])))
         table = list(rows(separator))[1:]
     except csv.Error as e: raise ValueError(f"{path} is no table that can be read: {e}") from None
     if not header: raise ValueError(f"{path} is no table that can be read: it is empty")
     for column in wanted:
         if header.count(column) != 1:
-            raise ValueError(f"{path} must have the column {column}{' once' * (column in header)}, got {', '.join(header)[:300]}" + (" (commas, tabs or semicolons may separate columns)" if len(header) == 1 else ""))
+            raise ValueError(f"{path} must have the column {column}{' once' * (column in header)}, "
+                             f"got {', '.join(header)[:300]}"
+                             + (" (commas, tabs or semicolons may separate columns)"
+                                if len(header) == 1 else ""))
     for n, row in enumerate(table, 1):
         if len(row) != len(header):
             raise ValueError(f"{path}, row {n}: it has {len(row)} fields, but the header "
                              f"{len(header)}")
-    return [np.array([row[header.index(column)].strip() for row in table], str) for column in wanted]
+    return [np.array([row[header.index(column)].strip() for row in table], str)
+            for column in wanted]
 
 # %% ../nbs/lib/26_connectome.ipynb #40121600
 @checked
 def read_connections(
-    path,                       # a CSV file with a header, .gz or .zip too; a row for each synapse or each connection
+    # a CSV file with a header, .gz or .zip too; a row for each synapse or each connection
+    path,
     pre:str="pre_root_id",      # column with the name of who sends (MICrONS)
     post:str="post_root_id",    # column with the name of who receives
     weight:str="",              # column with what a row counts; "": 1
@@ -128,10 +145,14 @@ def read_connections(
         raise ValueError(f"pre and post must be different columns, got {shown(pre)} twice")
     *ends, sizes = _columns(path, wanted) + [None] * (not weight)
     for column, names in zip(wanted, ends):
-        if (names == "").any(): raise ValueError(f"{path}, row {int((names == '').argmax()) + 1}: {column} is empty")
+        if (names == "").any():
+            raise ValueError(f"{path}, row {int((names == '').argmax()) + 1}: {column} is empty")
         if rounded := next(filter(_ROUNDED.fullmatch, names), None):
-            warnings.warn(f"{path}: {column} holds {rounded}, a number that a spreadsheet or floating point has rounded: different neurons may have become one", stacklevel=2)
-    values = pd.to_numeric(pd.Series(sizes, dtype=object), errors="coerce").to_numpy(float) if weight else np.ones(len(ends[0]))
+            warnings.warn(f"{path}: {column} holds {rounded}, a number that a spreadsheet or "
+                          "floating point has rounded: different neurons may have become one",
+                          stacklevel=2)
+    values = pd.to_numeric(pd.Series(sizes, dtype=object),
+                           errors="coerce").to_numpy(float) if weight else np.ones(len(ends[0]))
     if not np.isfinite(values).all():
         row = int((~np.isfinite(values)).argmax())
         raise ValueError(f"{path}, row {row + 1}: {weight} must be a finite number, got "
@@ -144,7 +165,8 @@ def read_connections(
     return Connections(names, *places.reshape(2, -1), values[counts])
 
 # %% ../nbs/lib/26_connectome.ipynb #eb74bcf6
-BOX, REACH, SPREAD = (250., 140., 90.), 100., .4      # µm, µm, and the standard deviation of the logarithm of synapse numbers
+# µm, µm, and the standard deviation of the logarithm of synapse numbers
+BOX, REACH, SPREAD = (250., 140., 90.), 100., .4
 
 @checked
 def spatial_synapses(
@@ -158,7 +180,8 @@ def spatial_synapses(
     for name, some in ("chance", chance), ("size", size):
         tensor(name, some, (len(positions), positions.shape[1], positions.shape[1]))
     real("p0", p0, 0)
-    near = torch.exp(-torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist") / REACH)
+    near = torch.exp(-torch.cdist(positions, positions,
+                                  compute_mode="donot_use_mm_for_euclid_dist") / REACH)
     there = (chance < p0 * near) & ~torch.eye(near.shape[-1], dtype=torch.bool, device=near.device)
     return there * (SPREAD * size).exp().round().clamp(min=1)
 
@@ -166,10 +189,16 @@ def spatial_synapses(
 @checked
 @dataclass(frozen=True)
 class connectome(structured):
-    "Connections that were counted, or look so (liu2024 Fig. 2B; the construction is ours: it gives none)."
-    source:str = "microns"         # microns: downloaded when first used; surrogate: Eq. 1; or a CSV file, its path from `data_root()`, from ~ or absolute
-    among:str = "both"             # neurons of a table: both (that send and receive within the set) or either (all that are connected)
-    negative:float = .2            # fraction of units that inhibit, chosen at random; 0: weights keep the table's signs
+    """Connections that were counted, or look so (liu2024 Fig. 2B; the construction is ours: it
+    gives none)."""
+    # microns: downloaded when first used; surrogate: Eq. 1; or a CSV file, its path from
+    # `data_root()`, from ~ or absolute
+    source:str = "microns"
+    # neurons of a table: both (that send and receive within the set) or either (all that are
+    # connected)
+    among:str = "both"
+    # fraction of units that inhibit, chosen at random; 0: weights keep the table's signs
+    negative:float = .2
     pre:str = "pre_root_id"        # columns of a table, as for `read_connections`
     post:str = "post_root_id"
     weight:str = ""
@@ -183,15 +212,21 @@ class connectome(structured):
         for name in "source", "pre", "post":
             if not getattr(self, name): raise ValueError(f"{name} must be a text, got ''")
         published = {"microns": SYNAPSES.checksum, "surrogate": ""}
-        if self.source in published and self.checksum not in ("", published[self.source]): raise ValueError(f"source {self.source} has checksum {published[self.source] or 'none'}, got {shown(self.checksum)}")
-        if self.checksum and not re.fullmatch("[a-z0-9]+:[0-9a-f]+", self.checksum): raise ValueError(f"checksum must be kind:digits, as in sha256:04d7..., got {shown(self.checksum)}")
+        if self.source in published and self.checksum not in ("", published[self.source]):
+            raise ValueError(f"source {self.source} has checksum "
+                             f"{published[self.source] or 'none'}, got {shown(self.checksum)}")
+        if self.checksum and not re.fullmatch("[a-z0-9]+:[0-9a-f]+", self.checksum):
+            raise ValueError("checksum must be kind:digits, as in sha256:04d7..., got "
+                             f"{shown(self.checksum)}")
         if self.source in published: object.__setattr__(self, "checksum", published[self.source])
-        elif not self.checksum:                                              # made for the first time: what was stored has one, and can be read where the table is not
+        # made for the first time: what was stored has one, and can be read where the table is not
+        elif not self.checksum:
             object.__setattr__(self, "checksum", self._found())
             self.connections()
         for name in ("pre", "post", "weight") if self.source == "microns" else ():
             if name != "weight" or self.weight: one_of(name, getattr(self, name), COLUMNS)
-        for name in ("among", "pre", "post", "weight") if self.source == "surrogate" else ("p0",): object.__setattr__(self, name, getattr(type(self), name))
+        for name in ("among", "pre", "post", "weight") if self.source == "surrogate" else ("p0",):
+            object.__setattr__(self, name, getattr(type(self), name))
 
     def _file(self) -> Path:
         # an absolute path stays as it is
@@ -202,13 +237,17 @@ class connectome(structured):
             raise ValueError("source must be microns, surrogate or a table: there is no file "
                              f"{shown(str(self._file()))} (relative paths begin at {data_root()}: "
                              "RNNBIO_DATA, or data in the project)")
-        with open(self._file(), "rb") as file: return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+        with open(self._file(), "rb") as file:
+            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
     def connections(self) -> Connections:
         "What the table holds; OSError with what to do when microns cannot be fetched."
         if self.source == "surrogate": raise ValueError("source surrogate has no table")
-        if self.source != "microns" and (found := self._found()) != self.checksum: raise ValueError(f"{self._file()} is not the table this was made from: it must have {self.checksum}, got {found}")
-        return read_connections(fetch(SYNAPSES) if self.source == "microns" else self._file(), self.pre, self.post, self.weight)
+        if self.source != "microns" and (found := self._found()) != self.checksum:
+            raise ValueError(f"{self._file()} is not the table this was made from: it must have "
+                             f"{self.checksum}, got {found}")
+        return read_connections(fetch(SYNAPSES) if self.source == "microns" else self._file(),
+                                self.pre, self.post, self.weight)
 
     def structure(self, Z, more):
         n = Z.shape[-1]
@@ -219,10 +258,17 @@ class connectome(structured):
     def _of_table(self, n, more):
         table = self.connections()
         neurons = table.neurons(self.among)
-        if n > len(neurons): raise ValueError(f"n must be at most {len(neurons)}, the neurons of {self.source} with among={self.among!r}, got {n}" + (f" (among='either' has {len(table.neurons('either'))})" if self.among == "both" else ""))
-        return torch.stack([table.among(neurons[order[:n]]) for order in more("uniform", (len(neurons),), "neurons").argsort(-1).numpy()])
+        if n > len(neurons):
+            raise ValueError(f"n must be at most {len(neurons)}, the neurons of {self.source} with "
+                             f"among={self.among!r}, got {n}"
+                             + (f" (among='either' has {len(table.neurons('either'))})"
+                                if self.among == "both" else ""))
+        return torch.stack([table.among(neurons[order[:n]])
+                            for order in more("uniform", (len(neurons),),
+                                              "neurons").argsort(-1).numpy()])
 
     def _in_space(self, n, more):
         positions = more("uniform", (n, 3), "positions")
         positions = positions * positions.new_tensor(BOX) / 2
-        return spatial_synapses(positions, (1 + more("uniform", (n, n), "connected")) / 2, more("normal", (n, n), "sizes"), self.p0)
+        return spatial_synapses(positions, (1 + more("uniform", (n, n), "connected")) / 2,
+                                more("normal", (n, n), "sizes"), self.p0)

@@ -27,7 +27,9 @@ class File:
     checksum:str           # "sha256:..." or "md5:...", as published
     size:int|None = None   # bytes, where known
     instead:str = ""       # what does without it, for the message when it cannot be had
-    unpacked:bool = False  # the checksum is of what is in it, for archives that differ between mirrors (and the size is only told)
+    # the checksum is of what is in it, for archives that differ between mirrors (and the size is
+    # only told)
+    unpacked:bool = False
 
     def __post_init__(self):
         user_path("name", self.name)
@@ -51,7 +53,8 @@ def data_root() -> Path:
 def content(
     path,          # of any file
 ) -> bytes:
-    "What is in it, unpacked when its name ends in .gz or .zip; ValueError when it is no such archive, cut short, or holds several files."
+    """What is in it, unpacked when its name ends in .gz or .zip; ValueError when it is no such
+    archive, cut short, or holds several files."""
     path = user_path("path", path)
     try:
         if path.suffix == ".gz": return gzip.decompress(path.read_bytes())
@@ -68,14 +71,16 @@ def content(
 def fetch(
     file:File,
 ) -> Path:      # where it lies
-    "The file, downloaded when it is not there; ValueError when what is there is not it, OSError with what to do when it cannot be fetched."
+    """The file, downloaded when it is not there; ValueError when what is there is not it,
+    OSError with what to do when it cannot be fetched."""
     if not isinstance(file, File): raise TypeError(f"file must be a File, got {shown(file)}")
     path = data_root() / user_path("name", file.name)
     if not path.exists(): _download(path, file)
     elif not path.is_file():
         raise ValueError(f"{path} must be a file: move away what is there, and it will be fetched")
     else:
-        _check(path, file, f"{path} is not what is published under this name", "; move it elsewhere, and that will be fetched (RNNBIO_DATA names another folder)")
+        _check(path, file, f"{path} is not what is published under this name",
+               "; move it elsewhere, and that will be fetched (RNNBIO_DATA names another folder)")
     return path
 
 def _check(path:Path, file:File, wrong:str, hint:str="") -> None:
@@ -90,7 +95,8 @@ def _check(path:Path, file:File, wrong:str, hint:str="") -> None:
                          f"{digest}, got {found}{hint}")
 
 def _download(path:Path, file:File) -> None:
-    import pooch                                  # here: half of it is `requests`, which only a download needs
+    # here: half of it is `requests`, which only a download needs
+    import pooch
     log, failed = pooch.get_logger(), []
     if switch("RNNBIO_QUIET"): log.setLevel("WARNING")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,4 +110,7 @@ def _download(path:Path, file:File) -> None:
                 return os.replace(coming, path)
             except (OSError, ValueError) as e: failed.append(f"{url} ({str(e)[:300]})")
     size = f" ({file.size / 1e6:.1f} MB)" if file.size else ""
-    raise OSError(f"{file.name} could not be fetched from {', nor from '.join(failed) or 'anywhere: it has no address'}. Without internet: get the file{size} elsewhere and place it at {path} (RNNBIO_DATA names another folder)" + (f"; or {file.instead}" if file.instead else ""))
+    raise OSError(f"{file.name} could not be fetched from "
+                  f"{', nor from '.join(failed) or 'anywhere: it has no address'}. Without "
+                  f"internet: get the file{size} elsewhere and place it at {path} (RNNBIO_DATA "
+                  "names another folder)" + (f"; or {file.instead}" if file.instead else ""))

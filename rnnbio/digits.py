@@ -20,8 +20,14 @@ def _file(name:str, size:int, sha256:str) -> File:
     return File(f"mnist/{name}", tuple(mirror + name for mirror in ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")), f"sha256:{sha256}", size, "use source='scikit-learn', smaller digits that need no file", unpacked=True)
 
 MNIST = {                          # part: images, labels
-    "train": (_file("train-images-idx3-ubyte.gz", 9_912_422, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"), _file("train-labels-idx1-ubyte.gz", 28_881, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5")),
-    "test": (_file("t10k-images-idx3-ubyte.gz", 1_648_877, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"), _file("t10k-labels-idx1-ubyte.gz", 4_542, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2")),
+    "train": (_file("train-images-idx3-ubyte.gz", 9_912_422,
+                    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"), _file(
+                  "train-labels-idx1-ubyte.gz", 28_881,
+                  "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5")),
+    "test": (_file("t10k-images-idx3-ubyte.gz", 1_648_877,
+                   "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"), _file(
+                 "t10k-labels-idx1-ubyte.gz", 4_542,
+                 "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2")),
 }
 
 def read_idx(
@@ -29,12 +35,18 @@ def read_idx(
 ) -> np.ndarray:     # uint8
     "The array in an IDX file; ValueError with file and reason when it cannot be read."
     data = content(path)
-    if len(data) < 4 or data[:2] != b"\0\0": raise ValueError(f"{path} is not an IDX file: it must begin with two zero bytes, got {data[:4]!r}")
-    if data[2] != 8: raise ValueError(f"{path} must hold unsigned bytes (type 8), got type {data[2]}")
+    if len(data) < 4 or data[:2] != b"\0\0":
+        raise ValueError(f"{path} is not an IDX file: it must begin with two zero bytes, got "
+                         f"{data[:4]!r}")
+    if data[2] != 8:
+        raise ValueError(f"{path} must hold unsigned bytes (type 8), got type {data[2]}")
     start = 4 + 4 * data[3]
-    if len(data) < start: raise ValueError(f"{path} must have {data[3]} axes, but ends within their lengths")
+    if len(data) < start:
+        raise ValueError(f"{path} must have {data[3]} axes, but ends within their lengths")
     shape = tuple(np.frombuffer(data[4:start], ">u4").tolist())
-    if math.prod(shape) != len(data) - start: raise ValueError(f"{path} must hold {' x '.join(map(str, shape))} entries, got {len(data) - start}")
+    if math.prod(shape) != len(data) - start:
+        raise ValueError(f"{path} must hold {' x '.join(map(str, shape))} entries, got "
+                         f"{len(data) - start}")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 def read_mnist(
@@ -43,12 +55,16 @@ def read_mnist(
     "Digits of MNIST, fetched when they are not there."
     paths = [fetch(file) for file in MNIST[one_of("part", part, MNIST)]]
     images, labels = map(read_idx, paths)
-    if images.ndim != 3 or labels.shape != images.shape[:1] or not len(labels): raise ValueError(f"{paths[0]} and {paths[1]} must hold as many images as labels, got arrays of {images.shape} and {labels.shape}")
-    if labels.max() > 9: raise ValueError(f"{paths[1]} must hold labels from 0 to 9, got {labels.max()}")
+    if images.ndim != 3 or labels.shape != images.shape[:1] or not len(labels):
+        raise ValueError(f"{paths[0]} and {paths[1]} must hold as many images as labels, got "
+                         f"arrays of {images.shape} and {labels.shape}")
+    if labels.max() > 9:
+        raise ValueError(f"{paths[1]} must hold labels from 0 to 9, got {labels.max()}")
     return images, labels
 
 # %% ../nbs/lib/25_digits.ipynb #2aff496b
-VALID = {"mnist": 1 / 12, "scikit-learn": 1 / 5}      # fraction of the digits that is held out: 5000 of 60 000 (liu2024); 359 of 1797
+# fraction of the digits that is held out: 5000 of 60 000 (liu2024); 359 of 1797
+VALID = {"mnist": 1 / 12, "scikit-learn": 1 / 5}
 
 class Digits(Task):
     "Which digit was it, row by row? (sequential MNIST; liu2024.)"
@@ -56,10 +72,13 @@ class Digits(Task):
     output_names = tuple("0123456789")
 
     def __init__(self,
-        source:str="mnist",      # mnist, fetched when it is not there (12 MB); or scikit-learn: its 1797 digits of 8 x 8 pixels, which are NOT MNIST
+        # mnist, fetched when it is not there (12 MB); or scikit-learn: its 1797 digits of 8 x 8
+        # pixels, which are NOT MNIST
+        source:str="mnist",
     ):
         self.source = one_of("source", source, VALID)
-        self.images, self.labels, self.white = (*read_mnist(), 255) if source == "mnist" else _scikit_learn()
+        self.images, self.labels, self.white = (*read_mnist(),
+                                                255) if source == "mnist" else _scikit_learn()
         order = generator(0, f"digits/{source}").permutation(len(self.labels))
         held = round(len(order) * VALID[source])
         self.train, self.valid = order[held:], order[:held]
@@ -73,15 +92,19 @@ class Digits(Task):
     ) -> Trials:
         "Images and labels as trials: rows are steps."
         images, labels = np.asarray(images), np.asarray(labels)
-        if images.dtype.kind not in "uif" or images.shape[1:] != (self.steps, self.n_in) or not len(images):
+        if images.dtype.kind not in "uif" or images.shape[1:] != (self.steps,
+                                                                  self.n_in) or not len(images):
             raise ValueError(f"images must be [digit, {self.steps}, {self.n_in}], got "
                              f"{shown(images)}")
-        if labels.dtype.kind not in "ui" or labels.shape != images.shape[:1] or not 0 <= labels.min() <= labels.max() <= 9:
+        if (labels.dtype.kind not in "ui" or labels.shape != images.shape[:1]
+            or not 0 <= labels.min() <= labels.max() <= 9):
             raise ValueError("labels must be whole numbers from 0 to 9, one for each of "
                              f"{len(images)} images, got {shown(labels)}")
         there = np.arange(self.steps)[:, None] == self.steps - 1
         mask = np.broadcast_to(there, (self.steps, len(labels))).copy()
-        return as_trials(dict(inputs=images.transpose(1, 0, 2) / np.float32(self.white), targets=np.tile(labels.astype(np.int64), (self.steps, 1)), mask=mask, response=mask))
+        return as_trials(dict(inputs=images.transpose(1, 0, 2) / np.float32(self.white),
+                              targets=np.tile(labels.astype(np.int64), (self.steps, 1)), mask=mask,
+                              response=mask))
 
     def sample(self,
         n_trials:int,     # digits in the batch
@@ -89,20 +112,26 @@ class Digits(Task):
         step:int=0,       # which batch of that seed: the training step
     ) -> Trials:          # float32
         "A batch of training digits, the same for the same seed, size and step."
-        if count("n_trials", n_trials) > (n := len(self.train)): raise ValueError(f"n_trials must be at most {n}, the digits that train, got {n_trials}")
+        if count("n_trials", n_trials) > (n := len(self.train)):
+            raise ValueError(f"n_trials must be at most {n}, the digits that train, got {n_trials}")
         epoch, batch = divmod(count("step", step, 0), n // n_trials)
-        order = self._kept(seed, epoch, lambda: self.train[generator(seed, f"trials/{self.name}", epoch).permutation(n)].astype(np.uint16))
+        order = self._kept(seed, epoch,
+                           lambda: self.train[generator(seed, f"trials/{self.name}",
+                                                        epoch).permutation(n)].astype(np.uint16))
         some = order[batch * n_trials:(batch + 1) * n_trials]
         return self.trials(self.images[some], self.labels[some])
 
     def probe(self, n_trials:int) -> Trials:
         "Digits that never train: the first so many of those held out."
-        if count("n_trials", n_trials) > len(self.valid): raise ValueError(f"n_trials must be at most {len(self.valid)}, the digits held out, got {n_trials}")
+        if count("n_trials", n_trials) > len(self.valid):
+            raise ValueError(f"n_trials must be at most {len(self.valid)}, the digits held out, "
+                             f"got {n_trials}")
         return self.trials(self.images[self.valid[:n_trials]], self.labels[self.valid[:n_trials]])
 
     def test(self) -> Trials:
         "The test digits of MNIST, all 10 000 (liu2024 does not use them)."
-        if self.source != "mnist": raise ValueError(f"source {self.source} has no test digits: use probe")
+        if self.source != "mnist":
+            raise ValueError(f"source {self.source} has no test digits: use probe")
         return self.trials(*read_mnist("test"))
 
     def block_bytes(self, n_trials:int) -> int:
@@ -111,7 +140,8 @@ class Digits(Task):
 
     def references(self):
         frequency = np.bincount(self.labels[self.train], minlength=10) / len(self.train)
-        return {"silent": math.log(10), "constant": -sum(p * math.log(p) for p in frequency if p), "ideal": 0.}
+        return {"silent": math.log(10), "constant": -sum(p * math.log(p) for p in frequency if p),
+                "ideal": 0.}
 
     def plot(self, seed:int=0):
         "One digit as the network sees it: a row a step."
@@ -120,16 +150,24 @@ class Digits(Task):
         trial = self.sample(1, seed)
         with figure_style():
             fig, ax = plt.subplots(figsize=(2.4, 2.4), layout="constrained")
-            ax.imshow(trial.inputs[:, 0], cmap="gray_r", vmin=0, vmax=1); ax.set(xlabel="input (pixel of the row)", ylabel="time (steps)", title=f"{self.name} ({self.source}): {int(trial.targets[-1, 0])}")
+            ax.imshow(trial.inputs[:, 0], cmap="gray_r", vmin=0, vmax=1)
+            ax.set(xlabel="input (pixel of the row)", ylabel="time (steps)",
+                   title=f"{self.name} ({self.source}): {int(trial.targets[-1, 0])}")
         return ax
 
 DEVIATIONS = {
-    "mnist": "Digits are shuffled anew in every epoch and cut into training and validation with a fixed seed; in liu2024's code the batches come in the same order in every epoch, and the cut has no seed. Its probes for measures are the first training batch; ours were held out.",
-    "scikit-learn": "NOT MNIST but scikit-learn's 1797 digits: 8 steps of 8 pixels with 17 grey levels, 1438 that train and 359 held out. A stand-in where MNIST cannot be fetched; otherwise as with source='mnist'.",
+    "mnist": "Digits are shuffled anew in every epoch and cut into training and validation with a "
+    "fixed seed; in liu2024's code the batches come in the same order in every epoch, and the cut "
+    "has no seed. Its probes for measures are the first training batch; ours were held out.",
+    "scikit-learn": "NOT MNIST but scikit-learn's 1797 digits: 8 steps of 8 pixels with 17 grey "
+    "levels, 1438 that train and 359 held out. A stand-in where MNIST cannot be fetched; otherwise "
+    "as with source='mnist'.",
 }
 
 def _scikit_learn():
     try: from sklearn.datasets import load_digits
-    except ImportError as e: raise ImportError("source='scikit-learn' needs scikit-learn: pip install scikit-learn") from e
+    except ImportError as e:
+        raise ImportError("source='scikit-learn' needs scikit-learn: pip install "
+                          "scikit-learn") from e
     digits = load_digits()
     return digits.images.astype(np.uint8), digits.target.astype(np.uint8), 16

@@ -33,8 +33,11 @@ def _step(model, params, slope, Q):
 def _check(model, params, inputs, Q) -> None:
     check_params(model, params); check_inputs(model, params, inputs)
     tensor("Q", Q, ("run", "trial", "k", "unit"), dtypes=(params.dtype,), finite=True)
-    if Q.ndim != 4 or Q.shape[:2] != (len(params), inputs.shape[-2]) or Q.shape[3] != model.n_hidden or not 1 <= Q.shape[2] <= model.n_hidden:
-        raise ValueError(f"Q must be [run, trial, k, unit] with k at most the number of units, {model.n_hidden}; got shape {list(Q.shape)} for {len(params)} runs and {inputs.shape[-2]} trials")
+    if (Q.ndim != 4 or Q.shape[:2] != (len(params), inputs.shape[-2])
+        or Q.shape[3] != model.n_hidden or not 1 <= Q.shape[2] <= model.n_hidden):
+        raise ValueError("Q must be [run, trial, k, unit] with k at most the number of units, "
+                         f"{model.n_hidden}; got shape {list(Q.shape)} for {len(params)} runs and "
+                         f"{inputs.shape[-2]} trials")
 
 @checked
 def local_gradient(
@@ -44,19 +47,25 @@ def local_gradient(
     Q:Tensor,            # orthonormal vectors to start from, [run, trial, k, unit]
     target:float=0.,     # of the exponents, per step
 ) -> tuple[Tensor, Tensor]:      # exponents per step [run, k]; dL/dW_h [run, post, pre]
-    "The loss's gradient with states and incoming vectors taken as given (Eqs. 1, 2; zhang2024 section 3.3)."
+    """The loss's gradient with states and incoming vectors taken as given (Eqs. 1, 2; zhang2024
+    section 3.3)."""
     _check(model, params, inputs, Q)
     if Q.shape[2] == 1 and Q.device.type == "cpu":       # the case of zhang2024, compiled
-        growth, grad = cpu.growth_and_gradient(params.W_h, params.W_x, params.b, inputs, start_state(params, inputs.shape[-2]), Q[:, :, 0], model.alpha, model.form, model.activation)
+        growth, grad = cpu.growth_and_gradient(params.W_h, params.W_x, params.b, inputs,
+                                               start_state(params, inputs.shape[-2]), Q[:, :, 0],
+                                               model.alpha, model.form, model.activation)
         return growth[:, None], 2 * (growth - target)[:, None, None] * grad
     T, B = inputs.shape[-3:-1]
     current, total, grad = model.form == "current", 0., 0.
     with torch.no_grad():
         for slope in slopes(model, params, inputs):
             after, R = _step(model, params, slope, Q)
-            pre = torch.linalg.solve_triangular(R.mT, Q, upper=False) if R.shape[-1] > 1 else Q / R         # rows Q R^-1 e_i
-            post, pre = (after, slope[:, :, None] * pre) if current else (slope[:, :, None] * after, pre)
-            grad = grad + post.permute(0, 2, 3, 1) @ pre.transpose(1, 2)                                     # a sum over trials for each i
+            # rows Q R^-1 e_i
+            pre = torch.linalg.solve_triangular(R.mT, Q, upper=False) if R.shape[-1] > 1 else Q / R
+            post, pre = (after, slope[:, :, None] * pre) if current else (slope[:, :, None] * after,
+                                                                          pre)
+            # a sum over trials for each i
+            grad = grad + post.permute(0, 2, 3, 1) @ pre.transpose(1, 2)
             total, Q = total + R.diagonal(dim1=-2, dim2=-1).log().mean(1), after
         exponents = total / T
         outer = 2 / exponents.shape[1] * (exponents - target) * (1 - model.alpha) / (T * B)
@@ -71,12 +80,14 @@ def full_gradient(
     target:float=0.,
     detach:tuple=(),     # "vectors", "states": what is taken as given
 ) -> tuple[Tensor, Tensor]:
-    "As `local_gradient`, by automatic differentiation through everything that is not detached (engelken2023)."
+    """As `local_gradient`, by automatic differentiation through everything that is not detached
+    (engelken2023)."""
     _check(model, params, inputs, Q)
     for name in detach: one_of("detach", name, ("vectors", "states"))
     W_h = params.W_h.detach().clone().requires_grad_()
     moving = replace(params, W_h=W_h)
-    given = (s.detach() for s in slopes(model, params, inputs)) if "states" in detach else slopes(model, moving, inputs)
+    given = ((s.detach() for s in slopes(model, params, inputs)) if "states" in detach
+             else slopes(model, moving, inputs))
     total = 0.
     with torch.enable_grad():
         for slope in given:
@@ -90,7 +101,8 @@ def full_gradient(
 @checked
 @dataclass(frozen=True)
 class flossing:
-    "Gradient flossing of W_h before training (zhang2024 section 3.3; what it leaves open is chosen here: see the comments)."
+    """Gradient flossing of W_h before training (zhang2024 section 3.3; what it leaves open is
+    chosen here: see the comments)."""
     k:int = 1                  # exponents: one needs no orthogonalisation, so only it is local
     target:float = 0.          # of the exponents, per step
     steps:int = 100            # iterations (zhang2024)
@@ -98,7 +110,8 @@ class flossing:
     n_trials:int = 32          # trajectories of each iteration, a trial each
     gradient:str = "local"     # local (vectors detached, Eq. 2) or full
     only_norm:bool = False     # control: the W_h from before, scaled to the norm of the flossed one
-    every:int|None = None      # again before every so many training steps; None: once, before training
+    # again before every so many training steps; None: once, before training
+    every:int|None = None
 
     def __post_init__(self):
         for name in ("k", "steps", "n_trials"): count(name, getattr(self, name))
@@ -106,7 +119,8 @@ class flossing:
         one_of("gradient", self.gradient, ("local", "full"))
         if self.every is not None: count("every", self.every)
 
-FIRST_BATCH = 2**32      # flossing takes its trials from far beyond those that training will ever see
+# flossing takes its trials from far beyond those that training will ever see
+FIRST_BATCH = 2**32
 
 @checked
 def floss(
@@ -114,30 +128,47 @@ def floss(
     params:Params,               # left untouched
     task,
     how:flossing=flossing(),
-    at:int=0,                    # the training step before which this happens: other steps see other trials
+    # the training step before which this happens: other steps see other trials
+    at:int=0,
 ) -> tuple[Params, Tensor]:      # with flossed W_h; exponents before each iteration [run, iteration, k], per step
-    "Floss every run. One whose exponents are not finite stays where it is, with a warning: without leak a ReLU network is silent at h = 0, where its trials start."
+    """Floss every run. One whose exponents are not finite stays where it is, with a warning:
+    without leak a ReLU network is silent at h = 0, where its trials start."""
     check_params(model, params)
     check_task("task", task)
-    if how.k > model.n_hidden: raise ValueError(f"flossing needs k of at most the number of units, {model.n_hidden}, got {how.k}")
+    if how.k > model.n_hidden:
+        raise ValueError(f"flossing needs k of at most the number of units, {model.n_hidden}, got "
+                         f"{how.k}")
     moving, optimizer, memory, exponents = params, adam(), {}, []
     seeds = list(dict.fromkeys(params.seeds))
     place = [seeds.index(seed) for seed in params.seeds]
     for n, i in enumerate(range(at * how.steps, (at + 1) * how.steps), 1):
-        x = torch.stack([task.sample(how.n_trials, seed, FIRST_BATCH + i).inputs for seed in seeds]).to(params.W_h)
-        Q = torch.linalg.qr(draw("normal", (how.n_trials, model.n_hidden, how.k), seeds, f"flossing/{i}"))[0].mT.to(params.W_h).contiguous()
+        x = torch.stack([task.sample(how.n_trials, seed, FIRST_BATCH + i).inputs
+                         for seed in seeds]).to(params.W_h)
+        Q = torch.linalg.qr(draw("normal", (how.n_trials, model.n_hidden, how.k), seeds,
+                                 f"flossing/{i}"))[0].mT.to(params.W_h).contiguous()
         found, grad = _gradients(model, moving, x[place], Q[place], how)
         sound = torch.isfinite(grad).flatten(1).all(1)[:, None, None]
-        moving = replace(moving, W_h=torch.where(sound, moving.W_h + how.lr * optimizer.step(torch.where(sound, grad, 0), memory, n), moving.W_h))
-        if n == 1 and not sound.all(): warnings.warn(f"{int((~sound).sum())} of {len(params)} runs have no finite Lyapunov exponent and are not flossed", stacklevel=2)
+        moving = replace(moving, W_h=torch.where(sound, moving.W_h + how.lr
+                                                 * optimizer.step(torch.where(sound, grad, 0),
+                                                                  memory, n), moving.W_h))
+        if n == 1 and not sound.all():
+            warnings.warn(f"{int((~sound).sum())} of {len(params)} runs have no finite Lyapunov "
+                          "exponent and are not flossed", stacklevel=2)
         exponents.append(found)
-    W_h = moving.W_h if not how.only_norm else (_size(moving.W_h) / _size(params.W_h)).nan_to_num(1., 1., 1.).to(params.W_h) * params.W_h
+    W_h = moving.W_h if not how.only_norm else (_size(moving.W_h) / _size(params.W_h)).nan_to_num(
+        1., 1., 1.).to(params.W_h) * params.W_h
     return replace(params, W_h=W_h), torch.stack(exponents, 1)
 
-def _size(W) -> Tensor: return torch.from_numpy(np.sqrt(np.square(W.double().flatten(1).cpu().numpy()).sum(1)))[:, None, None]      # numpy sums a row in the same order in any company
+def _size(W) -> Tensor:
+    # numpy sums a row in the same order in any company
+    return torch.from_numpy(np.sqrt(np.square(W.double().flatten(1).cpu().numpy()).sum(1)))[:, None,
+                                                                                            None]
 
 def _gradients(model, params, x, Q, how):
-    "Of all runs; where they are not computed by the compiled kernel, one after the other, so that a run's numbers do not depend on its company."
-    if how.gradient == "local" and how.k == 1: return local_gradient(model, params, x, Q, how.target)
+    """Of all runs; where they are not computed by the compiled kernel, one after the other, so
+    that a run's numbers do not depend on its company."""
+    if how.gradient == "local" and how.k == 1:
+        return local_gradient(model, params, x, Q, how.target)
     gradient = {"local": local_gradient, "full": full_gradient}[how.gradient]
-    return tuple(torch.cat(v) for v in zip(*(gradient(model, params[r], x[r:r + 1], Q[r:r + 1], how.target) for r in range(len(params)))))
+    return tuple(torch.cat(v) for v in zip(*(gradient(model, params[r], x[r:r + 1], Q[r:r + 1],
+                                                      how.target) for r in range(len(params)))))

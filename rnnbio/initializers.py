@@ -26,7 +26,8 @@ def draw(
 ) -> Tensor:              # [run, *shape], float64
     "The underlying random numbers of each seed."
     shape = tuple(count("shape", size) for size in shape)
-    kinds = {"normal": lambda g: g.standard_normal(shape), "uniform": lambda g: g.uniform(-1, 1, shape)}
+    kinds = {"normal": lambda g: g.standard_normal(shape),
+             "uniform": lambda g: g.uniform(-1, 1, shape)}
     numbers = kinds[one_of("kind", kind, kinds)]
     if not np.iterable(seeds) or isinstance(seeds, (str, bytes)):
         raise TypeError(f"seeds must be several, one for each run, got {shown(seeds)}")
@@ -79,7 +80,9 @@ class uniform:
 @checked
 @dataclass(frozen=True)
 class directions:
-    "Input or output weights whose vector over the units, one for each channel, points anywhere and has exact length: √n units in, 1/√n units out (schuessler2020 Eqs. 2, 3, with its code's unit vectors)."
+    """Input or output weights whose vector over the units, one for each channel, points anywhere
+    and has exact length: √n units in, 1/√n units out (schuessler2020 Eqs. 2, 3, with its
+    code's unit vectors)."""
     def __call__(self,
         n:int,                    # units (input), or output channels
         seeds,                    # one for each run, all different
@@ -87,19 +90,23 @@ class directions:
         stream:str,               # input or output: says which axis holds the units
     ) -> Tensor:                  # [run, n, n_in], float64
         one_of("stream of directions()", stream, ("input", "output"))
-        v, axis = draw("normal", _sizes(n, n_in), distinct_seeds(seeds), stream), 1 if stream == "input" else 2
+        v, axis = draw("normal", _sizes(n, n_in), distinct_seeds(seeds),
+                       stream), 1 if stream == "input" else 2
         units = v.shape[axis]
         return v / v.norm(dim=axis, keepdim=True) * (units**.5 if stream == "input" else units**-.5)
 
 # %% ../nbs/lib/11_initializers.ipynb #da31ae69
 def of_finite(
-    function,      # of matrices [..., n, m]: torch.linalg.eigvals, say; gives a tensor or several, [..., ...]
+    # of matrices [..., n, m]: torch.linalg.eigvals, say; gives a tensor or several, [..., ...]
+    function,
     W:Tensor,      # [..., n, m]
 ):                 # what `function` gives
-    "`function` of the matrices; NaN in place of what it would say of one that holds NaN or infinity."
+    """`function` of the matrices; NaN in place of what it would say of one that holds NaN or
+    infinity."""
     finite = W.isfinite().flatten(-2).all(-1)
     if finite.all(): return function(W)
-    mark = lambda found: found.where(finite[(...,) + (None,) * (found.ndim - finite.ndim)], math.nan)
+    mark = lambda found: found.where(finite[(...,) + (None,) * (found.ndim - finite.ndim)],
+                                     math.nan)
     found = function(W.where(finite[..., None, None], 0))
     return mark(found) if isinstance(found, Tensor) else tuple(map(mark, found))
 
@@ -111,7 +118,8 @@ def eigenvalue_sizes(
     tensor("W", W, ("run", "n", "n"))
     return of_finite(torch.linalg.eigvals, W).abs().sort(-1, descending=True)[0]
 
-SIZES = {"eigenvalues": eigenvalue_sizes, "singular values": lambda W: of_finite(torch.linalg.svdvals, W)}
+SIZES = {"eigenvalues": eigenvalue_sizes,
+         "singular values": lambda W: of_finite(torch.linalg.svdvals, W)}
 
 @checked
 def effective_rank(
@@ -136,9 +144,12 @@ MATCHED = {"norm": lambda W: W.norm(dim=(1, 2)), "eigenvalue": lambda W: eigenva
 
 @dataclass(frozen=True, kw_only=True)
 class structured:
-    "A recurrent matrix with structure, as large as the Gaussian one of its gain and seed. A new one is a class with one method, `structure`."
+    """A recurrent matrix with structure, as large as the Gaussian one of its gain and seed. A
+    new one is a class with one method, `structure`."""
     gain:float = 1.25       # of the null matrix it is matched to (liu2024)
-    match:str = "norm"      # in what: norm (Frobenius; liu2024), or eigenvalue (the leading one's modulus; liu2024's control)
+    # in what: norm (Frobenius; liu2024), or eigenvalue (the leading one's modulus; liu2024's
+    # control)
+    match:str = "norm"
 
     def __post_init__(self):
         # also for a new one that is not @checked
@@ -152,16 +163,23 @@ class structured:
         stream:str="recurrent",   # the stream of random numbers
     ) -> Tensor:                  # [run, n, n], float64
         n, n_in = _sizes(n, n_in)
-        if n != n_in: raise ValueError(f"{type(self).__name__} makes square matrices, from {n} units to themselves, got n_in = {n_in}")
+        if n != n_in:
+            raise ValueError(f"{type(self).__name__} makes square matrices, from {n} units to "
+                             f"themselves, got n_in = {n_in}")
         seeds = distinct_seeds(seeds)
-        Z, null = draw("normal", (n, n), seeds, stream), gaussian(self.gain)(n, seeds, stream=stream)
-        W, size = self.structure(Z, lambda kind, shape, what: draw(kind, shape, seeds, f"{stream}/{what}")), MATCHED[self.match]
+        Z, null = draw("normal", (n, n), seeds,
+                       stream), gaussian(self.gain)(n, seeds, stream=stream)
+        W, size = self.structure(Z, lambda kind, shape, what:
+                                     draw(kind, shape, seeds,
+                                          f"{stream}/{what}")), MATCHED[self.match]
         tensor(f"the structure of {self}", W, (len(seeds), n, n), finite=True)
-        if (size(W) == 0).any(): raise ValueError(f"{self} leaves nothing at {n} units: its {self.match} is 0")
+        if (size(W) == 0).any():
+            raise ValueError(f"{self} leaves nothing at {n} units: its {self.match} is 0")
         return W * (size(null) / size(W))[:, None, None]
 
     def structure(self, Z:Tensor, more) -> Tensor:
-        "From Z [run, n, n] (normal, variance 1) and further numbers, more(kind, shape, what they are for), a matrix of any size."
+        """From Z [run, n, n] (normal, variance 1) and further numbers, more(kind, shape, what
+        they are for), a matrix of any size."""
         raise NotImplementedError
 
 # %% ../nbs/lib/11_initializers.ipynb #7cb8040a
@@ -178,14 +196,17 @@ class low_rank(structured):
         count("rank", self.rank)
 
     def structure(self, Z, more):
-        if self.rank > (n := Z.shape[-1]): raise ValueError(f"rank must be at most the {n} units, got {self.rank}")
-        U, S, V = torch.linalg.svd(Z if self.entries == "normal" else more("uniform", (n, n), "uniform"))
+        if self.rank > (n := Z.shape[-1]):
+            raise ValueError(f"rank must be at most the {n} units, got {self.rank}")
+        U, S, V = torch.linalg.svd(Z if self.entries == "normal"
+                                   else more("uniform", (n, n), "uniform"))
         return (U[..., :self.rank] * S[:, None, :self.rank]) @ V[:, :self.rank]
 
 @checked
 @dataclass(frozen=True)
 class soft_rank(structured):
-    "The null matrix with singular values that fall as a power of their order (liu2024 Fig. 8; the powers are ours: it gives none)."
+    """The null matrix with singular values that fall as a power of their order (liu2024 Fig. 8;
+    the powers are ours: it gives none)."""
     power:float = 1.0           # p; 0: all equal
 
     def __post_init__(self):
@@ -194,7 +215,8 @@ class soft_rank(structured):
 
     def structure(self, Z, more):
         U, S, V = torch.linalg.svd(Z)
-        return (U * torch.arange(1, S.shape[-1] + 1, dtype=Z.dtype, device=Z.device)**-self.power) @ V
+        return (U * torch.arange(1, S.shape[-1] + 1, dtype=Z.dtype,
+                                 device=Z.device)**-self.power) @ V
 
 # %% ../nbs/lib/11_initializers.ipynb #351d711c
 @checked
@@ -207,16 +229,21 @@ class sparse(structured):
         super().__post_init__()
         real("density", self.density, 0, 1.0000001)
 
-    def structure(self, Z, more): return Z * (1 + more("uniform", Z.shape[1:], "density") < 2 * self.density)
+    def structure(self, Z, more):
+        return Z * (1 + more("uniform", Z.shape[1:], "density") < 2 * self.density)
 
 # %% ../nbs/lib/11_initializers.ipynb #a0680434
-HYPEREXCITABLE = {"either": lambda h: h[:, None] | h[None], "both": lambda h: h[:, None] & h[None], "rows": lambda h: h[:, None].expand(-1, len(h)), "columns": lambda h: h[None].expand(len(h), -1)}
+HYPEREXCITABLE = {"either": lambda h: h[:, None] | h[None], "both": lambda h: h[:, None] & h[None],
+                  "rows": lambda h: h[:, None].expand(-1, len(h)),
+                  "columns": lambda h: h[None].expand(len(h), -1)}
 
 @checked
 @dataclass(frozen=True)
 class cell_types(structured):
     "A small group of units with strong connections (liu2024 Fig. 2A)."
-    where:str = "either"        # strong are connections with either end in the group, with both, into it (rows) or out of it (columns)
+    # strong are connections with either end in the group, with both, into it (rows) or out of it
+    # (columns)
+    where:str = "either"
     fraction:float = .02        # of units in the group: the first ones
     strong:float = 10.          # gain of its connections
     weak:float = .8             # gain of the rest
@@ -228,7 +255,8 @@ class cell_types(structured):
 
     def structure(self, Z, more):
         group = torch.arange(n := Z.shape[-1], device=Z.device) < max(1, round(self.fraction * n))
-        # gains as float32, whatever the default dtype: stored networks were made with them (0.8 is 0.800000012)
+        # gains as float32, whatever the default dtype: stored networks were made with them (0.8 is
+        # 0.800000012)
         strong, weak = torch.tensor([self.strong, self.weak], dtype=torch.float32, device=Z.device)
         return torch.where(HYPEREXCITABLE[self.where](group), strong, weak) * Z
 
@@ -236,9 +264,11 @@ class cell_types(structured):
 @checked
 @dataclass(frozen=True)
 class dale(structured):
-    "Columns of one sign: the first units excite, the others inhibit (liu2024 Fig. 2C; how it balances them is ours to choose: it does not say)."
+    """Columns of one sign: the first units excite, the others inhibit (liu2024 Fig. 2C; how it
+    balances them is ours to choose: it does not say)."""
     excitatory:float = .8       # fraction of excitatory units (80:20, as in cortex)
-    balance:str = "population"  # of inhibition with excitation: population (on average), row (at each unit, exactly) or none
+    # of inhibition with excitation: population (on average), row (at each unit, exactly) or none
+    balance:str = "population"
     density:float = 1.          # of connections that are there
 
     def __post_init__(self):
@@ -248,11 +278,16 @@ class dale(structured):
     def structure(self, Z, more):
         n = Z.shape[-1]
         first = round(self.excitatory * n)
-        if not 0 < first < n: raise ValueError(f"excitatory must leave units of both kinds, got {first} excitatory ones of {n}")
+        if not 0 < first < n:
+            raise ValueError(f"excitatory must leave units of both kinds, got {first} excitatory "
+                             f"ones of {n}")
         sizes = Z.abs() * (1 + more("uniform", (n, n), "density") < 2 * self.density)
         E, I = sizes[..., :first], sizes[..., first:]
-        factor = {"population": first / (n - first), "row": E.sum(-1, keepdim=True) / I.sum(-1, keepdim=True), "none": 1.}[self.balance]
-        if self.balance == "row" and not torch.isfinite(factor).all(): raise ValueError(f"balance='row' needs inhibition at every unit: {n - first} inhibitory units at density {self.density:g} leave some without")
+        factor = {"population": first / (n - first), "row": E.sum(-1, keepdim=True)
+                  / I.sum(-1, keepdim=True), "none": 1.}[self.balance]
+        if self.balance == "row" and not torch.isfinite(factor).all():
+            raise ValueError(f"balance='row' needs inhibition at every unit: {n - first} "
+                             f"inhibitory units at density {self.density:g} leave some without")
         return torch.cat([E, -factor * I], -1)
 
 # %% ../nbs/lib/11_initializers.ipynb #ace28fd2
@@ -260,9 +295,14 @@ class dale(structured):
 @dataclass(frozen=True)
 class chain_motif(structured):
     "Chains that are more or less frequent than chance (Eq. 2; liu2024 Fig. 2D)."
-    strength:float = .1      # s; 0.1: at 0.15 the activity of liu2024's networks explodes within a trial
-    sign:int = 1             # chains over- (1) or under-represented (-1), or as in chance beside the same convergence and divergence (0)
-    density:float = 1.       # below 1: connections are there where Eq. 2 is largest, with independent sizes (SONET, zhao2011)
+    # s; 0.1: at 0.15 the activity of liu2024's networks explodes within a trial
+    strength:float = .1
+    # chains over- (1) or under-represented (-1), or as in chance beside the same convergence and
+    # divergence (0)
+    sign:int = 1
+    # below 1: connections are there where Eq. 2 is largest, with independent sizes (SONET,
+    # zhao2011)
+    density:float = 1.
 
     def __post_init__(self):
         super().__post_init__()
@@ -278,5 +318,7 @@ class chain_motif(structured):
         receives = more("normal", (n,), "receives") if self.sign == 0 else self.sign * sends
         W = (1 - 2 * s**2)**.5 * Z + s * (receives[:, :, None] + sends[:, None])
         if self.density >= 1: return W
-        level = 2**.5 * torch.erfinv(torch.tensor(2 * (1 - self.density) - 1, dtype=Z.dtype, device=Z.device))      # above it lies this much of N(0, 1)
+        # above it lies this much of N(0, 1)
+        level = 2**.5 * torch.erfinv(torch.tensor(2 * (1 - self.density) - 1, dtype=Z.dtype,
+                                                  device=Z.device))
         return (W > level) * more("normal", (n, n), "sizes").abs()

@@ -24,7 +24,8 @@ class TwoLayer(NamedTuple):
     W_2:Tensor      # [..., unit]; with several outputs [..., output, unit]
 
 def check_layers(what:str, net:TwoLayer, outputs:int|None=None) -> None:
-    "ValueError unless these are two layers of one network: outputs 1: [..., unit] in the second; None: [..., output, unit]."
+    """ValueError unless these are two layers of one network: outputs 1: [..., unit] in the
+    second; None: [..., output, unit]."""
     for name, W in zip(net._fields, net): tensor(f"{what}: {name}", W, finite=True)
     units = net.W_1.shape[-2] if net.W_1.ndim > 1 else None
     if units is None or net.W_2.shape[-1:] != (units,) or net.W_2.ndim < (1 if outputs else 2):
@@ -34,7 +35,9 @@ def check_layers(what:str, net:TwoLayer, outputs:int|None=None) -> None:
 
 def _check_beta(net, beta) -> None:
     try:
-        fits = torch.broadcast_shapes(tensor("beta", beta, finite=True, dtypes=(net.W_1.dtype,)).shape[:-1], net.W_1.shape[:-2])
+        fits = torch.broadcast_shapes(tensor("beta", beta, finite=True,
+                                             dtypes=(net.W_1.dtype,
+                                                     )).shape[:-1], net.W_1.shape[:-2])
     except RuntimeError: fits = None
     if fits != net.W_1.shape[:-2] or beta.shape[-1:] != net.W_1.shape[-1:]:
         raise ValueError(f"beta must be [..., {net.W_1.shape[-1]}] beside networks "
@@ -53,12 +56,15 @@ def with_spectrum(
         raise ValueError(f"values must be singular values [..., k], got {shown(values)}")
     U, S, V = torch.linalg.svd(W, full_matrices=False)
     try:
-        s = S if values is None else torch.as_tensor(values, dtype=W.dtype, device=W.device).expand(*S.shape[:-1], -1)
+        s = S if values is None else torch.as_tensor(values, dtype=W.dtype,
+                                                     device=W.device).expand(*S.shape[:-1], -1)
     except RuntimeError:
         raise ValueError(f"values must be singular values [..., k] of matrices {list(W.shape)}, "
                          f"got shape {list(np.shape(values))}") from None
     k = s.shape[-1] if rank is None else count("rank", rank)
-    if not k <= s.shape[-1] <= S.shape[-1]: raise ValueError(f"a {W.shape[-2]} by {W.shape[-1]} matrix has {S.shape[-1]} singular values, got {s.shape[-1]} and rank {k}")
+    if not k <= s.shape[-1] <= S.shape[-1]:
+        raise ValueError(f"a {W.shape[-2]} by {W.shape[-1]} matrix has {S.shape[-1]} singular "
+                         f"values, got {s.shape[-1]} and rank {k}")
     s = s[..., :k] * (S.norm(dim=-1) / s[..., :k].norm(dim=-1))[..., None]
     return (U[..., :k] * s[..., None, :]) @ V[..., :k, :]
 
@@ -67,7 +73,8 @@ def aligned_layer(
     direction:Tensor,      # [..., d]
     n:int,                 # units
 ) -> Tensor:               # [..., n, d]
-    "A first layer of rank one and norm 1 that hears one direction only: in its first row (liu2024 Prop. 1)."
+    """A first layer of rank one and norm 1 that hears one direction only: in its first row
+    (liu2024 Prop. 1)."""
     if not tensor("direction", direction, finite=True).ndim:
         raise ValueError("direction must be [..., d], got one number")
     W = direction.new_zeros(*direction.shape[:-1], count("n", n), direction.shape[-1])
@@ -84,7 +91,8 @@ def small_start(
     "A network that starts small (Eq. 1)."
     check_layers("W_1 and W_2", TwoLayer(W_1, W_2), 1)
     size = real("sigma", sigma, 0)
-    return TwoLayer(W_1 * (size / W_1.norm(dim=(-2, -1), keepdim=True)), W_2 * (size * real("balance", balance, 0)**.5 / W_2.norm(dim=-1, keepdim=True)))
+    return TwoLayer(W_1 * (size / W_1.norm(dim=(-2, -1), keepdim=True)),
+                    W_2 * (size * real("balance", balance, 0)**.5 / W_2.norm(dim=-1, keepdim=True)))
 
 # %% ../nbs/lib/38_kernel_theory.ipynb #6c1bd407
 @checked
@@ -112,7 +120,8 @@ def descend(
 def _gram(net):
     "W_1^T W_1, and W_1^T W_1 + |W_2|^2 I."
     A = net.W_1.mT @ net.W_1
-    return A, A + net.W_2.square().sum(-1)[..., None, None] * torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
+    return A, A + net.W_2.square().sum(-1)[..., None, None] * torch.eye(A.shape[-1], dtype=A.dtype,
+                                                                        device=A.device)
 
 def _cosine(A, B):
     return alignment(A.reshape(-1, *A.shape[-2:]), B.reshape(-1, *B.shape[-2:])).view(A.shape[:-2])
@@ -125,7 +134,8 @@ def turned(
     "How far learning has turned kernel and representation, and moved the first layer."
     check_layers("before", before, 1); check_layers("after", after, 1)
     (A, K), (B, L) = _gram(before), _gram(after)
-    return dict(KA=_cosine(K, L), RA=_cosine(A, B), change=(after.W_1 - before.W_1).norm(dim=(-2, -1)))
+    return dict(KA=_cosine(K, L), RA=_cosine(A, B),
+                change=(after.W_1 - before.W_1).norm(dim=(-2, -1)))
 
 # %% ../nbs/lib/38_kernel_theory.ipynb #a6acdda7
 @checked
@@ -141,20 +151,27 @@ def small_limit(
     p = (start.W_1 @ u[..., None])[..., 0]
     n = p + start.W_2; n = n / n.norm(dim=-1, keepdim=True)
     trace, size = M.diagonal(dim1=-2, dim2=-1).sum(-1), lambda A: A.norm(dim=(-2, -1))
-    return dict(KA=((p**2).sum(-1) + (start.W_2**2).sum(-1) + trace) / (size(M) * (M.shape[-1] + 3)**.5), RA=(p**2).sum(-1) / size(A), change=beta.norm(dim=-1).sqrt() - (n * p).sum(-1))
+    return dict(KA=((p**2).sum(-1) + (start.W_2**2).sum(-1) + trace)
+                / (size(M) * (M.shape[-1] + 3)**.5), RA=(p**2).sum(-1) / size(A),
+                change=beta.norm(dim=-1).sqrt() - (n * p).sum(-1))
 
 # %% ../nbs/lib/38_kernel_theory.ipynb #6e6a44c9
 @checked
 def expected_alignment(
-    values,                       # singular values of the first layer, in any unit: [1] * k for k equal ones
+    # singular values of the first layer, in any unit: [1] * k for k equal ones
+    values,
     d:int,                        # inputs
     balance:float=1.,             # a
-    overlap:float|None=None,      # c; None: 1/d, the mean over teachers; 1: rank one along the teacher (Prop. 1)
+    # c; None: 1/d, the mean over teachers; 1: rank one along the teacher (Prop. 1)
+    overlap:float|None=None,
 ) -> tuple[float, float]:         # KA, RA
     "How much of kernel and representation is left after learning from small weights (Eq. 6)."
     s = torch.from_numpy(numbers("values", values, 1))**2
-    d, a, c = count("d", d), real("balance", balance, 0), 1 / d if overlap is None else real("overlap", overlap, 0)
-    if not (0 < len(s) <= d and s.sum() > 0): raise ValueError(f"values must hold 1 to {d} singular values for {d} inputs, not all 0, got {shown(values)}")
+    d, a, c = count("d", d), real("balance", balance,
+                                  0), 1 / d if overlap is None else real("overlap", overlap, 0)
+    if not (0 < len(s) <= d and s.sum() > 0):
+        raise ValueError(f"values must hold 1 to {d} singular values for {d} inputs, not all 0, "
+                         f"got {shown(values)}")
     fourth = float((s**2).sum() / s.sum()**2)
     return (1 + c + (d + 1) * a) / ((d + 3) * (fourth + 2 * a + d * a**2))**.5, c / fourth**.5
 
@@ -163,7 +180,8 @@ def expected_alignment(
 def break_even(
     d:int,          # inputs
 ) -> float:
-    "The balance above which a first layer of rank one along the teacher keeps the kernel better than one of full rank (Eq. 8)."
+    """The balance above which a first layer of rank one along the teacher keeps the kernel
+    better than one of full rank (Eq. 8)."""
     return (count("d", d) - 1) / (2 * (d + 1))
 
 # %% ../nbs/lib/38_kernel_theory.ipynb #b725292e
@@ -173,12 +191,18 @@ def anisotropic_teacher(
     d:int,                # inputs, an even number
     seeds,                # one for each teacher; the same features and readout at every kappa
 ) -> tuple[Tensor, Tensor]:      # β and β_p, each of length 1, [seed, d], float64
-    "What a teacher with strong and weak features asks for, and what of it the strong ones contribute (liu2024 Fig. 3)."
-    if count("d", d, 2) % 2: raise ValueError(f"d must be even, half strong features and half weak ones, got {d}")
-    seeds, kappa = distinct_seeds(seeds), real("kappa", kappa, 1, why="strong features over weak ones")
+    """What a teacher with strong and weak features asks for, and what of it the strong ones
+    contribute (liu2024 Fig. 3)."""
+    if count("d", d, 2) % 2:
+        raise ValueError(f"d must be even, half strong features and half weak ones, got {d}")
+    seeds, kappa = distinct_seeds(seeds), real("kappa", kappa, 1,
+                                               why="strong features over weak ones")
     values = torch.ones(d, dtype=torch.float64, device="cpu"); values[:d // 2] = kappa
-    V, w = torch.linalg.svd(draw("normal", (d, d), seeds, "features"))[2], draw("normal", (d,), seeds, "teacher")       # of w only the products with the left singular vectors matter: random too
-    beta, strong = (((w * v)[:, None] @ V)[:, 0] for v in (values, values * (torch.arange(d, device="cpu") < d // 2)))
+    # of w only the products with the left singular vectors matter: random too
+    V, w = torch.linalg.svd(draw("normal", (d, d), seeds,
+                                 "features"))[2], draw("normal", (d,), seeds, "teacher")
+    beta, strong = (((w * v)[:, None] @ V)[:, 0]
+                    for v in (values, values * (torch.arange(d, device="cpu") < d // 2)))
     return tuple(b / b.norm(dim=-1, keepdim=True) for b in (beta, strong))
 
 # %% ../nbs/lib/38_kernel_theory.ipynb #6ee40129
@@ -192,13 +216,17 @@ def power_law_inputs(
     "Gaussian inputs whose variances fall as a power."
     if not len(shape): raise ValueError("shape must be (..., inputs), got none")
     shape = tuple(count("shape", size) for size in shape)
-    scale = torch.arange(1, shape[-1] + 1, dtype=torch.float64, device="cpu")**(-real("power", power, 0) / 2)
-    return (draw("normal", shape, distinct_seeds(seeds), stream) * scale / scale.square().mean().sqrt()).float()
+    scale = torch.arange(1, shape[-1] + 1, dtype=torch.float64,
+                         device="cpu")**(-real("power", power, 0) / 2)
+    return (draw("normal", shape, distinct_seeds(seeds),
+                 stream) * scale / scale.square().mean().sqrt()).float()
 
 def _check_inputs(net, X) -> None:
     check_layers("net", net)
     try:
-        fits = torch.broadcast_shapes(tensor("X", X, finite=True, dtypes=(net.W_1.dtype,)).shape[:-2], net.W_1.shape[:-2])
+        fits = torch.broadcast_shapes(tensor("X", X, finite=True,
+                                             dtypes=(net.W_1.dtype,
+                                                     )).shape[:-2], net.W_1.shape[:-2])
     except RuntimeError: fits = None
     if fits is None or X.ndim < 2 or X.shape[-1] != net.W_1.shape[-1]:
         raise ValueError(f"X must be [..., trial, {net.W_1.shape[-1]}] beside networks "
@@ -223,9 +251,11 @@ def rectified_kernel(
     one_of("by", by, ("first layer", "both layers"))
     _check_inputs(net, X)
     A, n_out = X @ net.W_1.mT, net.W_2.shape[-2]
-    G, each = (net.W_2[..., None, :, :] * (A > 0)[..., :, None, :]).flatten(-3, -2), lambda B: B.repeat_interleave(n_out, -1).repeat_interleave(n_out, -2)
+    G, each = (net.W_2[..., None, :, :] * (A > 0)[..., :, None, :]).flatten(
+        -3, -2), lambda B: B.repeat_interleave(n_out, -1).repeat_interleave(n_out, -2)
     K = (G @ G.mT) * each(X @ X.mT)
-    return K if by == "first layer" else K + each(A.relu() @ A.relu().mT) * torch.eye(n_out, dtype=K.dtype, device=K.device).repeat(X.shape[-2], X.shape[-2])
+    return (K if by == "first layer" else K + each(A.relu() @ A.relu().mT)
+            * torch.eye(n_out, dtype=K.dtype, device=K.device).repeat(X.shape[-2], X.shape[-2]))
 
 @checked
 def rectified_networks(
@@ -234,17 +264,20 @@ def rectified_networks(
     rank:int|None=None,      # of the first layer, cut at equal norm; None: full
     stream:str="student",
 ) -> TwoLayer:               # [seed, ...], float32
-    "Networks of ordinary initial size: first layer normal with variance 1/inputs, output uniform, ±1/√units."
+    """Networks of ordinary initial size: first layer normal with variance 1/inputs, output
+    uniform, ±1/√units."""
     if len(shape) != 3:
         raise ValueError(f"shape must be (units, inputs, outputs), got {shown(shape)}")
     n, d, n_out = (count("shape", size) for size in shape)
     W_1 = draw("normal", (n, d), seeds := distinct_seeds(seeds), f"{stream}/first") / d**.5
-    return TwoLayer((W_1 if rank is None else with_spectrum(W_1, rank=rank)).float(), (draw("uniform", (n_out, n), seeds, f"{stream}/second") / n**.5).float())
+    return TwoLayer((W_1 if rank is None else with_spectrum(W_1, rank=rank)).float(),
+                    (draw("uniform", (n_out, n), seeds, f"{stream}/second") / n**.5).float())
 
 @checked
 def learn_rectified(
     start:TwoLayer,           # networks [seed, condition, ...]
-    teacher:TwoLayer,         # one for each seed [seed, ...]; its answers are scaled to mean square 1
+    # one for each seed [seed, ...]; its answers are scaled to mean square 1
+    teacher:TwoLayer,
     seeds,
     power:float=1.,           # of the inputs
     lr:float=.01,
@@ -253,18 +286,22 @@ def learn_rectified(
     steps:int=3000,
     every:int=100,            # steps that a stored loss is the mean of
 ) -> tuple[TwoLayer, Tensor]:     # the end; losses [seed, condition, steps / every], of silence 1
-    "Stochastic gradient descent with momentum on the mean square error, both layers; ValueError when steps are no multiple of every."
+    """Stochastic gradient descent with momentum on the mean square error, both layers;
+    ValueError when steps are no multiple of every."""
     seeds = distinct_seeds(seeds)
-    if count("steps", steps) % count("every", every): raise ValueError(f"steps must be a multiple of every={every}, got {steps}")
+    if count("steps", steps) % count("every", every):
+        raise ValueError(f"steps must be a multiple of every={every}, got {steps}")
     check_layers("start", start); check_layers("teacher", teacher)
     count("batch", batch); real("lr", lr, 0); real("momentum", momentum, 0, 1)
     net, d = TwoLayer(*(w.detach().clone().requires_grad_() for w in start)), start.W_1.shape[-1]
-    size = rectified(teacher, power_law_inputs((4000, d), seeds, power, "scale")).square().mean((1, 2), keepdim=True).sqrt()
+    size = rectified(teacher, power_law_inputs((4000, d), seeds, power,
+                                               "scale")).square().mean((1, 2), keepdim=True).sqrt()
     optimizer, losses = torch.optim.SGD(net, lr, momentum), []
     for block in range(steps // every):
         X, sums = power_law_inputs((every, batch, d), seeds, power, f"batches {block}"), 0
         for x in X.unbind(1):
-            loss = (rectified(net, x[:, None]) - (rectified(teacher, x) / size)[:, None]).square().mean((2, 3))
+            loss = (rectified(net, x[:, None])
+                    - (rectified(teacher, x) / size)[:, None]).square().mean((2, 3))
             optimizer.zero_grad(); loss.sum().backward(); optimizer.step()
             sums = sums + loss.detach()
         losses.append(sums / every)

@@ -38,7 +38,8 @@ def weight_change(
     "Frobenius norm of the change; ValueError for weights there are none of."
     old, new = before.tensors(), after.tensors()
     _same_networks(before, after)
-    return sum((new[name] - old[name]).flatten(1).square().sum(1) for name in _weights(of, old)).sqrt()
+    return sum((new[name] - old[name]).flatten(1).square().sum(1)
+               for name in _weights(of, old)).sqrt()
 
 # %% ../nbs/lib/37_laziness.ipynb #1ee49771
 def _rates(model, params, probes, step) -> Tensor:
@@ -48,24 +49,31 @@ def _rates(model, params, probes, step) -> Tensor:
     T, B = inputs.shape[-3:-1]
     if step is not None: at = torch.full((B,), place("step", step, T), device=inputs.device)
     else:
-        at = probes.last_step if isinstance(probes, Trials) else torch.full((B,), T - 1, device=inputs.device)
+        at = probes.last_step if isinstance(probes, Trials) else torch.full((B,), T - 1,
+                                                                            device=inputs.device)
     with torch.no_grad(): hidden = model(params, inputs)[0]
-    return model.rate(hidden.gather(1, at.expand(len(params), -1)[:, None, :, None].expand(-1, 1, -1, model.n_hidden))[:, 0])
+    return model.rate(hidden.gather(1, at.expand(len(params),
+                                                 -1)[:, None, :,
+                                                     None].expand(-1, 1, -1, model.n_hidden))[:, 0])
 
 @checked
 def representation_alignment(
     model:LeakyRNN,
     before:Params,
     after:Params,                # the same networks, trained
-    probes:Trials|Tensor,        # drawn once and kept, or their inputs [time, trial, n_in]; liu2024's code has 320
-    step:int|None=None,          # when activity is looked at; None: at the last step that counts of each trial (liu2024's decision), of inputs the last
+    # drawn once and kept, or their inputs [time, trial, n_in]; liu2024's code has 320
+    probes:Trials|Tensor,
+    # when activity is looked at; None: at the last step that counts of each trial (liu2024's
+    # decision), of inputs the last
+    step:int|None=None,
     centred:bool=False,          # over probes: linear CKA
 ) -> Tensor:                     # [run], NaN where a network is silent
     "How alike the representations are (Eq. 1)."
     _same_networks(before, after)
     H_0, H_f = (_rates(model, p, probes, step) for p in (before, after))
     if centred: H_0, H_f = (H - H.mean(1, keepdim=True) for H in (H_0, H_f))
-    size = lambda A, B: (A.mT @ B).square().sum((1, 2))            # tr of the product of two Gram matrices over probes
+    # tr of the product of two Gram matrices over probes
+    size = lambda A, B: (A.mT @ B).square().sum((1, 2))
     return size(H_f, H_0) / (size(H_f, H_f) * size(H_0, H_0)).sqrt()
 
 @checked
@@ -83,7 +91,9 @@ def sign_similarity(
 
 # %% ../nbs/lib/37_laziness.ipynb #ad721adc
 def _credits(model, params, rates, at) -> Tensor:
-    "Credit of every unit and step for each output at the steps `at` [step of the output, trial], [step of the output, time, trial, n_out, unit], of one run; rates r_1 .. r_T [1, time, trial, unit]."
+    """Credit of every unit and step for each output at the steps `at` [step of the output,
+    trial], [step of the output, time, trial, n_out, unit], of one run; rates r_1 .. r_T [1,
+    time, trial, unit]."""
     _, T, B, n = rates.shape
     n_out = params.w.shape[1]
     found = rates.new_zeros(len(at), T, B, n_out, n)
@@ -91,7 +101,10 @@ def _credits(model, params, rates, at) -> Tensor:
         t = int(steps.max())
         direct = rates.new_zeros(1, t + 1, B, n_out, n)
         direct[0, steps, torch.arange(B, device=steps.device)] = params.w
-        found[k, :t + 1] = credit_of(direct.flatten(2, 3), rates[:, :t + 1].repeat_interleave(n_out, 2), model.alpha, model.form, model.activation, params.W_h)[0].view(t + 1, B, n_out, n)
+        found[k, :t + 1] = credit_of(direct.flatten(2, 3),
+                                     rates[:, :t + 1].repeat_interleave(n_out, 2), model.alpha,
+                                     model.form, model.activation,
+                                     params.W_h)[0].view(t + 1, B, n_out, n)
     return found
 
 KERNEL_BYTES = 2**28      # for derivatives that are written down at a time
@@ -102,20 +115,28 @@ def tangent_kernel(
     params:Params,
     probes:Trials|Tensor,      # or their inputs [time, trial, n_in]; liu2024's code: 32
     of:str|tuple=("W_h",),     # by which weights: names of `Params`; liu2024's code: W_h
-    steps:list|str|None=None,  # of which outputs; None: all (liu2024's code); "last": one for each trial, at its last step that counts
+    # of which outputs; None: all (liu2024's code); "last": one for each trial, at its last step
+    # that counts
+    steps:list|str|None=None,
 ) -> Tensor:                   # [run, q, q], q = (step, trial, output), steps ascending
-    "The tangent kernel of each network at the probes (Eqs. 2, 3), one network after the other; ValueError for names or steps it lacks."
+    """The tangent kernel of each network at the probes (Eqs. 2, 3), one network after the other;
+    ValueError for names or steps it lacks."""
     inputs = probes.inputs if isinstance(probes, Trials) else probes
     check_params(model, params); check_inputs(model, params, inputs)
-    if inputs.ndim != 3: raise ValueError(f"inputs must be [time, trial, n_in], the same for all runs, got shape {list(inputs.shape)}")
-    of, at = _weights(of, [name for name in params.tensors() if name != "h0"]), _output_steps(probes, inputs, steps)
-    with torch.no_grad(): return torch.stack([_kernel(model, params[k], inputs, of, at) for k in range(len(params))])
+    if inputs.ndim != 3:
+        raise ValueError("inputs must be [time, trial, n_in], the same for all runs, got shape "
+                         f"{list(inputs.shape)}")
+    of, at = _weights(of, [name for name in params.tensors()
+                           if name != "h0"]), _output_steps(probes, inputs, steps)
+    with torch.no_grad():
+        return torch.stack([_kernel(model, params[k], inputs, of, at) for k in range(len(params))])
 
 def _output_steps(probes, inputs, steps) -> Tensor:
     "Steps of the outputs, [step of the output, trial]."
     T, B = inputs.shape[:2]
     if isinstance(steps, str) and one_of("steps", steps, ("last",)):
-        return probes.last_step[None] if isinstance(probes, Trials) else torch.full((1, B), T - 1, device=inputs.device)
+        return (probes.last_step[None] if isinstance(probes, Trials)
+                else torch.full((1, B), T - 1, device=inputs.device))
     if not isinstance(steps, list | None):
         raise ValueError(f"steps must be a list of some of {T} steps, 'last' or None, got "
                          f"{shown(steps)}")
@@ -128,13 +149,16 @@ def _kernel(model, params, inputs, of, at) -> Tensor:
     hidden, _ = model(params, inputs)
     start = torch.zeros_like(params.W_h[:, 0]) if params.h0 is None else params.h0
     rates = model.rate(hidden)
-    before = torch.cat([model.rate(start)[:, None, None].expand(-1, 1, inputs.shape[1], -1), rates[:, :-1]], 1)[0]
-    heard = [{"W_h": before, "W_x": inputs, "b": torch.ones_like(inputs[..., :1])}[name] for name in of if name in ("W_h", "W_x", "b")]
+    before = torch.cat([model.rate(start)[:, None, None].expand(-1, 1, inputs.shape[1], -1),
+                        rates[:, :-1]], 1)[0]
+    heard = [{"W_h": before, "W_x": inputs, "b": torch.ones_like(inputs[..., :1])}[name]
+             for name in of if name in ("W_h", "W_x", "b")]
     size, n_out = (len(at), inputs.shape[1], params.w.shape[1]), params.w.shape[1]
     K = rates.new_zeros(*size, *size)
     if heard:
         credit, Z = _credits(model, params, rates, at), torch.cat(heard, -1)
-        K += (1 - model.alpha)**2 * (_by_steps if len(inputs)**2 < Z.shape[-1] else _by_units)(credit, Z, at.amax(1).tolist())
+        K += (1 - model.alpha)**2 * (_by_steps if len(inputs)**2 < Z.shape[-1]
+                                     else _by_units)(credit, Z, at.amax(1).tolist())
     same = torch.eye(n_out, dtype=K.dtype, device=K.device)
     if "w" in of:
         r = rates[0, at, torch.arange(inputs.shape[1], device=at.device)].flatten(0, 1)
@@ -143,21 +167,26 @@ def _kernel(model, params, inputs, of, at) -> Tensor:
     return K.flatten(3).flatten(0, 2)
 
 def _by_steps(credit, Z, at) -> Tensor:
-    "Eq. 3 as it stands: a product for each pair of steps, and its mirror image; an output has no credit after its step, the latest of which, ascending, are `at`."
+    """Eq. 3 as it stands: a product for each pair of steps, and its mirror image; an output has
+    no credit after its step, the latest of which, ascending, are `at`."""
     n_at, T, B, n_out, n = credit.shape
     K = credit.new_zeros(n_at, B, n_out, n_at, B, n_out)
-    first = [bisect_left(at, s) for s in range(at[-1] + 1)]            # of the outputs that step s matters to
+    # of the outputs that step s matters to
+    first = [bisect_left(at, s) for s in range(at[-1] + 1)]
     for s, i in enumerate(first):
         for u, j in enumerate(first[:s + 1]):
-            products, heard = credit[i:, s].flatten(0, 2) @ credit[j:, u].flatten(0, 2).T, (1 if u < s else .5) * Z[s] @ Z[u].T
-            K[i:, :, :, j:] += products.view(n_at - i, B, n_out, n_at - j, B, n_out) * heard[:, None, None, :, None]
+            products, heard = (credit[i:, s].flatten(0, 2) @ credit[j:, u].flatten(0, 2).T,
+                               (1 if u < s else .5) * Z[s] @ Z[u].T)
+            K[i:, :, :, j:] += products.view(n_at - i, B, n_out, n_at - j, B,
+                                             n_out) * heard[:, None, None, :, None]
     return K + K.permute(3, 4, 5, 0, 1, 2)
 
 def _by_units(credit, Z, at) -> Tensor:
     "The derivatives by the weights into some units at a time, and their products."
     n_at, T, B, n_out, n = credit.shape
     rows, K = n_at * B * n_out, 0
-    for some in torch.arange(n, device=credit.device).split(max(1, KERNEL_BYTES // (rows * Z.shape[-1] * credit.element_size()))):
+    for some in torch.arange(n, device=credit.device).split(
+        max(1, KERNEL_BYTES // (rows * Z.shape[-1] * credit.element_size()))):
         J = torch.einsum("asboi,sbj->aboij", credit[..., some], Z).reshape(rows, -1)
         K = K + J @ J.T
     return K.view(n_at, B, n_out, n_at, B, n_out)
@@ -191,26 +220,32 @@ def kernel_alignment(
     def kernel(p):
         K = tangent_kernel(model, p, probes, of, steps)
         return K if counts is None or counts.all() else K[:, counts][:, :, counts]
-    return torch.stack([alignment(kernel(before[k]), kernel(after[k]))[0] for k in range(len(before))])
+    return torch.stack([alignment(kernel(before[k]), kernel(after[k]))[0]
+                        for k in range(len(before))])
 
 @checked
 def kernel_task_alignment(
     K:Tensor,           # [run, q, q], q = (trial, output), of one step
     targets:Tensor,     # label of each trial, or what its outputs should be [trial, n_out]
-    centred:bool=False, # K without what all trials share, which no centred target can fit (cortes2012)
+    # K without what all trials share, which no centred target can fit (cortes2012)
+    centred:bool=False,
 ) -> Tensor:            # [run]
     "How well the kernel fits the task; ValueError when K is not of these trials at one step."
     tensor("K", K, ("run", "q", "q"))
-    tensor("targets", targets, ("trial",), ("trial", "n_out"), dtypes=(torch.int64, torch.float32, torch.float64))
+    tensor("targets", targets, ("trial",), ("trial", "n_out"),
+           dtypes=(torch.int64, torch.float32, torch.float64))
     if targets.ndim == 1 and targets.is_floating_point():
         raise ValueError("targets must be labels [trial] or numbers [trial, n_out], got "
                          f"{targets.dtype} of shape {list(targets.shape)}")
     n_out, rest = divmod(K.shape[-1], len(targets))
-    if rest or targets.ndim == 2 and targets.shape[1] != n_out: raise ValueError(f"targets must be of each trial at one step: K has {K.shape[-1]} rows, targets have shape {list(targets.shape)}")
+    if rest or targets.ndim == 2 and targets.shape[1] != n_out:
+        raise ValueError(f"targets must be of each trial at one step: K has {K.shape[-1]} rows, "
+                         f"targets have shape {list(targets.shape)}")
     y = (targets if targets.ndim == 2 else torch.nn.functional.one_hot(targets, n_out)).to(K.dtype)
     y = (y - y.mean(0)).flatten()
     if centred:
-        K = K.unflatten(2, (-1, n_out)).unflatten(1, (-1, n_out))             # [run, trial, output, trial, output]
+        # [run, trial, output, trial, output]
+        K = K.unflatten(2, (-1, n_out)).unflatten(1, (-1, n_out))
         K = K - K.mean(1, keepdim=True)
         K = (K - K.mean(3, keepdim=True)).flatten(3).flatten(1, 2)
     return (y @ K @ y) / (K.square().sum((1, 2)).sqrt() * (y @ y))
@@ -219,7 +254,8 @@ def kernel_task_alignment(
 def kernel_rank(
     K:Tensor,      # [run, q, q]
 ) -> Tensor:       # [run, 2], each between 1/q and 1; NaN for a network that explodes or is silent
-    "Its relative effective rank: sum of eigenvalues over the largest; and the participation ratio (tr K)² / tr K²."
+    """Its relative effective rank: sum of eigenvalues over the largest; and the participation
+    ratio (tr K)² / tr K²."""
     tensor("K", K, ("run", "q", "q"))
     values = of_finite(torch.linalg.eigvalsh, K).clamp(min=0)
     total, q = values.sum(1), K.shape[-1]
@@ -228,7 +264,8 @@ def kernel_rank(
 # %% ../nbs/lib/37_laziness.ipynb #1f02d390
 @checked
 def outcomes(
-    runs,                     # a sweep's data set with kernel_alignment, representation_alignment and weight_change
+    # a sweep's data set with kernel_alignment, representation_alignment and weight_change
+    runs,
     level:float,              # a loss: below 0.9 of it, a network has learned
 ):                            # data set of KA, RA, dW, loss, learned, each [seed, recurrent]
     "What learning did to each network of a sweep."
@@ -237,9 +274,14 @@ def outcomes(
         if not hasattr(runs, "data_vars") or name not in runs:
             raise ValueError(f"runs must be a data set of a sweep with {name}, got "
                              f"{shown(list(runs)) if hasattr(runs, 'data_vars') else shown(runs)}")
-    loss = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
-    found = runs[["kernel_alignment", "representation_alignment", "weight_change"]].isel(at=-1, drop=True).rename(kernel_alignment="KA", representation_alignment="RA", weight_change="dW")
-    return found.assign(loss=loss, learned=(loss < .9 * level) & found.KA.notnull() & found.RA.notnull()).transpose("seed", "recurrent")
+    loss = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10),
+                                     None)).mean("step", skipna=False)
+    found = runs[["kernel_alignment", "representation_alignment",
+                  "weight_change"]].isel(at=-1, drop=True).rename(kernel_alignment="KA",
+                                                                  representation_alignment="RA",
+                                                                  weight_change="dW")
+    return found.assign(loss=loss, learned=(loss < .9 * level) & found.KA.notnull()
+                        & found.RA.notnull()).transpose("seed", "recurrent")
 
 # %% ../nbs/lib/37_laziness.ipynb #e4b8c22b
 @checked
@@ -251,17 +293,23 @@ def at_loss(
     window:int=100,      # batches of the running mean
 ) -> np.ndarray:         # [...], NaN where the level is never reached at a measurement, or was so from the start
     "A measure at the moment when the loss reaches a level."
-    values, loss, at, level = numbers("values", values, finite=False), numbers("loss", loss, finite=False), numbers("at", at, 1).astype(int), real("level", level)
+    values, loss, at, level = (numbers("values", values, finite=False),
+                               numbers("loss", loss, finite=False),
+                               numbers("at", at, 1).astype(int), real("level", level))
     if values.shape != (*loss.shape[:-1], len(at)):
         raise ValueError(f"values must be [..., at] of shape {[*loss.shape[:-1], len(at)]}, as "
                          f"loss and at say, got {list(values.shape)}")
     if at[0] < 0 or (np.diff(at) <= 0).any():
         raise ValueError(f"at must ascend from 0 on, got {at.tolist()}")
-    if at[-1] > np.shape(loss)[-1]: raise ValueError(f"at must end with the {np.shape(loss)[-1]} losses, got {at[-1]}")
+    if at[-1] > np.shape(loss)[-1]:
+        raise ValueError(f"at must end with the {np.shape(loss)[-1]} losses, got {at[-1]}")
     smooth = moving_average(loss, window)
-    then = np.where(at > 0, smooth[..., np.maximum(at, 1) - 1], np.asarray(loss)[..., :1])            # [..., at]
+    # [..., at]
+    then = np.where(at > 0, smooth[..., np.maximum(at, 1) - 1], np.asarray(loss)[..., :1])
     below = then <= level
-    i = np.maximum(below.argmax(-1), 1)[..., None]                                                  # first measurement below
+    # first measurement below
+    i = np.maximum(below.argmax(-1), 1)[..., None]
     take = lambda v, k: np.take_along_axis(v, k, -1)[..., 0]
     share = (take(then, i - 1) - level) / (take(then, i - 1) - take(then, i))
-    return np.where(below.any(-1) & ~below[..., 0], take(values, i - 1) + share * (take(values, i) - take(values, i - 1)), np.nan)
+    return np.where(below.any(-1) & ~below[..., 0],
+                    take(values, i - 1) + share * (take(values, i) - take(values, i - 1)), np.nan)

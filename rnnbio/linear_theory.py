@@ -15,23 +15,31 @@ from .models import Params
 
 # %% ../nbs/lib/36_linear_theory.ipynb #65d9aa67
 def _linear(params:Params):
-    "W [run, unit, unit], m and w [run, unit] of networks with one input and one output, in float64."
+    """W [run, unit, unit], m and w [run, unit] of networks with one input and one output, in
+    float64."""
     for name, t in params.tensors().items(): tensor(f"{name} of params", t, finite=True)
-    if params.W_x.shape[-1] != 1 or params.w.shape[-2] != 1: raise ValueError(f"the linear theory is for one input and one output, got {params.W_x.shape[-1]} and {params.w.shape[-2]}")
-    if params.b is not None or params.b_out is not None: raise ValueError("the linear theory is for networks without biases: LeakyRNN(..., bias=False)")
+    if params.W_x.shape[-1] != 1 or params.w.shape[-2] != 1:
+        raise ValueError("the linear theory is for one input and one output, got "
+                         f"{params.W_x.shape[-1]} and {params.w.shape[-2]}")
+    if params.b is not None or params.b_out is not None:
+        raise ValueError("the linear theory is for networks without biases: LeakyRNN(..., "
+                         "bias=False)")
     return tuple(t.detach().double() for t in (params.W_h, params.W_x[..., 0], params.w[..., 0, :]))
 
 def _one_by_one(function, matrices) -> list:
-    "Of one matrix after the other: several large ones at once come out wrong after torch.set_num_threads (torch 2.13 with MKL)."
+    """Of one matrix after the other: several large ones at once come out wrong after
+    torch.set_num_threads (torch 2.13 with MKL)."""
     return [torch.stack(found) for found in zip(*(function(one) for one in matrices))]
 
 class _Inverse:
     "B = (I - W)^-1 as something that multiplies vectors [run, unit]."
     def __init__(self, W):
-        self.lu = _one_by_one(torch.linalg.lu_factor, torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)
+        self.lu = _one_by_one(torch.linalg.lu_factor,
+                              torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)
 
     def __call__(self, v): return torch.linalg.lu_solve(*self.lu, v[..., None])[..., 0]
-    def transposed(self, v): return torch.linalg.lu_solve(*self.lu, v[..., None], adjoint=True)[..., 0]
+    def transposed(self, v):
+        return torch.linalg.lu_solve(*self.lu, v[..., None], adjoint=True)[..., 0]
 
 @checked
 def readout(
@@ -58,14 +66,17 @@ def beta(
     gain:float,     # of W_0, below 1
 ) -> float:
     "How much the initial connectivity lengthens a vector, squared (Eq. 4; schuessler2020 Eq. 12)."
-    return 1 / (1 - real("gain", gain, 0, 1, "from gain 1 on the linear network has no stable fixed point")**2)
+    return 1 / (1 - real("gain", gain, 0, 1,
+                         "from gain 1 on the linear network has no stable fixed point")**2)
 
 @checked
 def third_order(
     target:float,      # the output wanted
     gain:float,        # of W_0, below 1
     tau,               # learning time (learning rate times steps), ascending [time]
-    cut:bool=True,     # stop where z first exceeds the target: z is the target from there on, s1 and s2 stay as they are (schuessler2020, Fig. 3)
+    # stop where z first exceeds the target: z is the target from there on, s1 and s2 stay as they
+    # are (schuessler2020, Fig. 3)
+    cut:bool=True,
 ) -> dict:             # z, loss, s1, s2, each [time]
     "Learning to third order in time (Eqs. 5, 6; schuessler2020 Eqs. 14, 15)."
     b, target, tau = beta(gain), real("target", target), numbers("tau", tau, 1)
@@ -84,9 +95,11 @@ def change_matrix(
     target:float,      # the output wanted
     tau,               # learning time [...]
 ) -> np.ndarray:       # [..., 2, 2]
-    "The change of W in the plane of w and m, without initial connectivity, to third order (Eq. 7; schuessler2020 Eq. 10)."
+    """The change of W in the plane of w and m, without initial connectivity, to third order (Eq.
+    7; schuessler2020 Eq. 10)."""
     x, t = real("target", target), numbers("tau", tau)
-    A11, A12, A21 = x**2 / 2 * (t**2 - t**3), x * (t - t**2 / 2 + t**3 / 6 * (1 + 2 * x**2)), x**3 * t**3 / 3
+    A11, A12, A21 = x**2 / 2 * (t**2 - t**3), x * (t - t**2 / 2
+                                                   + t**3 / 6 * (1 + 2 * x**2)), x**3 * t**3 / 3
     return np.stack([np.stack([A11, A12], -1), np.stack([A21, A11], -1)], -2)
 
 # %% ../nbs/lib/36_linear_theory.ipynb #0d656cf0
@@ -94,12 +107,16 @@ def change_matrix(
 def unconnected(
     length,            # of the path that W has gone, from 0 to below 1.1997 [...]
 ) -> dict:             # z, s1, s2, change [..., 2, 2]
-    "Learning without initial connectivity, solved: where the network is when its weights have moved this far (Eq. 8)."
+    """Learning without initial connectivity, solved: where the network is when its weights have
+    moved this far (Eq. 8)."""
     length = numbers("length", length)
     tanh, sech = np.tanh(length), 1 / np.cosh(length)
-    if not ((length >= 0) & (length * tanh < 1)).all(): raise ValueError(f"length must lie in [0, 1.1997), where z becomes infinite; got {length}")
+    if not ((length >= 0) & (length * tanh < 1)).all():
+        raise ValueError(f"length must lie in [0, 1.1997), where z becomes infinite; got {length}")
     root = np.sqrt((2 * tanh - length)**2 + 4 * (1 - sech)**2)
-    return dict(z=tanh / (1 - length * tanh), s1=(length + root) / 2, s2=(length - root) / 2, change=np.stack([np.stack([1 - sech, tanh], -1), np.stack([length - tanh, 1 - sech], -1)], -2))
+    return dict(z=tanh / (1 - length * tanh), s1=(length + root) / 2, s2=(length - root) / 2,
+                change=np.stack([np.stack([1 - sech, tanh], -1),
+                                 np.stack([length - tanh, 1 - sech], -1)], -2))
 
 # %% ../nbs/lib/36_linear_theory.ipynb #2f32c5a7
 @checked
@@ -133,12 +150,14 @@ class Flow:
 
 @checked
 def exact_flow(
-    params:Params,       # where learning starts: linear networks with one input, one output and no biases
+    # where learning starts: linear networks with one input, one output and no biases
+    params:Params,
     target,              # the output wanted: one number, or one for each run
     tau,                 # learning times, ascending from 0 or later [time]
     levels:int=12,       # K; 12: to rounding for what is learned here, up to gain 0.9 (see below)
 ) -> Flow:
-    "Gradient flow on W, integrated to about nine digits (Eq. 10). ValueError where det(I - W) is not positive at the start: an eigenvalue is beyond 1."
+    """Gradient flow on W, integrated to about nine digits (Eq. 10). ValueError where det(I - W)
+    is not positive at the start: an eigenvalue is beyond 1."""
     from scipy.integrate import solve_ivp
     W, m, w = _linear(params)
     target, tau, levels = numbers("target", target), numbers("tau", tau, 1), count("levels", levels)
@@ -161,18 +180,21 @@ def exact_flow(
         a, b, z = state(y.reshape(shape))
         return ((target - z)[..., None] * a[..., :, None] * b[..., None, :]).ravel()
 
-    found = solve_ivp(velocity, (0, tau[-1]), np.zeros(shape).ravel(), "DOP853", tau, rtol=1e-10, atol=1e-12)
+    found = solve_ivp(velocity, (0, tau[-1]), np.zeros(shape).ravel(), "DOP853", tau, rtol=1e-10,
+                      atol=1e-12)
     if not found.success:
         raise RuntimeError(f"gradient flow to target {shown(target[:, 0].tolist())} could not be "
                            f"integrated: {found.message}")
     C = found.y.T.reshape(len(tau), *shape)
     z = torch.from_numpy(np.stack([state(c)[2][:, 0] for c in C], 1))
-    return Flow(tau, z, (torch.from_numpy(target.copy()) - z)**2 / 2, U, torch.from_numpy(C).movedim(0, 1), V)
+    return Flow(tau, z, (torch.from_numpy(target.copy()) - z)**2 / 2, U,
+                torch.from_numpy(C).movedim(0, 1), V)
 
 def _reduce(W, m, w, levels):
     "U, V and, as arrays, H, U^T B^T w, V^T B m, z_0 (Eq. 10)."
     B = _Inverse(W)
-    if (_one_by_one(torch.linalg.slogdet, torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)[0] <= 0).any():
+    if (_one_by_one(torch.linalg.slogdet,
+                    torch.eye(W.shape[-1], dtype=W.dtype, device=W.device) - W)[0] <= 0).any():
         raise ValueError("W_h has a real eigenvalue of 1 or more (det(I - W_h) is not positive): "
                          "no stable fixed point to learn from; is the gain below 1?")
     p, q = B.transposed(w), B(m)

@@ -24,17 +24,21 @@ def change_spectrum(
     params:Params,       # after
     k:int|None=None,     # how many; None: all
 ) -> Tensor:             # [run, k], largest first; NaN for a network whose change is not finite
-    "Singular values of the change of W_h (Eq. 1). The leading k are found to rounding (of the largest) where the values fall off, as they do after learning."
+    """Singular values of the change of W_h (Eq. 1). The leading k are found to rounding (of the
+    largest) where the values fall off, as they do after learning."""
     change = _change(start, params)
     n = change.shape[-1]
     if k is None or 4 * count("k", k) >= n: return of_finite(torch.linalg.svdvals, change)[:, :k]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        leading = lambda some: torch.stack([torch.svd_lowrank(one, q=min(k + 10, n), niter=4)[1][:k] for one in some])
+        leading = lambda some: torch.stack([torch.svd_lowrank(one, q=min(k + 10, n),
+                                                              niter=4)[1][:k] for one in some])
         return of_finite(leading, change)
 
 def _change(start, params) -> Tensor:
-    if start.W_h.shape != params.W_h.shape: raise ValueError(f"start holds W_h of shape {list(start.W_h.shape)}, but params {list(params.W_h.shape)}: give the same networks, before and after")
+    if start.W_h.shape != params.W_h.shape:
+        raise ValueError(f"start holds W_h of shape {list(start.W_h.shape)}, but params "
+                         f"{list(params.W_h.shape)}: give the same networks, before and after")
     if start.dtype != params.dtype:
         raise ValueError(f"start is {start.dtype}, but params {params.dtype}: give both the same "
                          "dtype")
@@ -42,7 +46,8 @@ def _change(start, params) -> Tensor:
 
 # %% ../nbs/lib/35_lowrank.ipynb #be9a8a14
 def _finite_change(start, params) -> Tensor:
-    return tensor("the change of W_h from start to params", _change(start, params), ("run", "unit", "unit"), finite=True)
+    return tensor("the change of W_h from start to params", _change(start, params),
+                  ("run", "unit", "unit"), finite=True)
 
 @checked
 def truncate(
@@ -50,7 +55,8 @@ def truncate(
     params:Params,     # after
     rank:int,          # directions kept
 ) -> Params:
-    "The trained networks with the change of W_h cut to that rank (Eq. 2); input and output weights stay as trained."
+    """The trained networks with the change of W_h cut to that rank (Eq. 2); input and output
+    weights stay as trained."""
     u, s, v = torch.linalg.svd(_finite_change(start, params))
     rank = count("rank", rank, 0)
     return replace(params, W_h=start.W_h + (u[..., :rank] * s[:, None, :rank]) @ v[:, :rank])
@@ -63,10 +69,14 @@ def loss_of(
 ) -> Tensor:           # [run]
     "The loss of every network on a batch, one network at a time, so that large batches fit."
     check_params(model, params); check_inputs(model, params, trials.inputs)
-    with torch.no_grad(): return torch.cat([trials.loss(_outputs(model, params[k], trials.inputs)) for k in range(len(params))])
+    with torch.no_grad():
+        return torch.cat([trials.loss(_outputs(model, params[k], trials.inputs))
+                          for k in range(len(params))])
 
 def _outputs(model, p, inputs):
-    return batched.forward(p.W_h, p.W_x, p.b, p.w, p.b_out, inputs, start_state(p, inputs.shape[-2]), model.alpha, model.form, model.activation)[0]
+    return batched.forward(p.W_h, p.W_x, p.b, p.w, p.b_out, inputs,
+                           start_state(p, inputs.shape[-2]), model.alpha, model.form,
+                           model.activation)[0]
 
 @checked
 def truncation_losses(
@@ -80,8 +90,10 @@ def truncation_losses(
     check_params(model, params); check_inputs(model, params, trials.inputs)
     u, s, v = torch.linalg.svd(_finite_change(start, params))
     ranks = [count("ranks", rank, 0) for rank in numbers("ranks", ranks, 1).astype(int)]
-    keep = lambda k, rank: replace(params[k], W_h=(start.W_h[k] + (u[k, :, :rank] * s[k, :rank]) @ v[k, :rank])[None])
-    return torch.stack([torch.cat([loss_of(model, keep(k, rank), trials) for rank in ranks]) for k in range(len(params))])
+    keep = lambda k, rank: replace(params[k], W_h=(start.W_h[k] + (u[k, :, :rank] * s[k, :rank])
+                                                   @ v[k, :rank])[None])
+    return torch.stack([torch.cat([loss_of(model, keep(k, rank), trials) for rank in ranks])
+                        for k in range(len(params))])
 
 # %% ../nbs/lib/35_lowrank.ipynb #73471829
 @checked
@@ -90,8 +102,10 @@ def first_below(
     reference,         # [...] what they are compared with
     share:float=.05,   # of the reference (schuessler2020)
 ) -> np.ndarray:       # [...], NaN where no value is below
-    "The first place at which a value is below a share of its reference: functional rank, convergence time."
-    values, level = numbers("values", values, finite=False), share * numbers("reference", reference, finite=False)
+    """The first place at which a value is below a share of its reference: functional rank,
+    convergence time."""
+    values, level = numbers("values", values,
+                            finite=False), share * numbers("reference", reference, finite=False)
     if not values.ndim: raise ValueError("values must be [..., place], got one number")
     if level.shape not in ((), values.shape[:-1]):
         raise ValueError("reference must be one number, or one for each of values: "
@@ -105,6 +119,9 @@ def shuffle(
     start:Params,      # before training
     params:Params,     # after
 ) -> Params:
-    "The trained networks on shuffled initial weights: all entries of W_0 permuted, with the run's seed, and the change of W_h added."
-    order = torch.from_numpy(np.stack([generator(seed, "shuffle").permutation(start.W_h[0].numel()) for seed in params.seeds])).to(start.W_h.device)
-    return replace(params, W_h=start.W_h.flatten(1).gather(1, order).view_as(start.W_h) + _change(start, params))
+    """The trained networks on shuffled initial weights: all entries of W_0 permuted, with the
+    run's seed, and the change of W_h added."""
+    order = torch.from_numpy(np.stack([generator(seed, "shuffle").permutation(start.W_h[0].numel())
+                                       for seed in params.seeds])).to(start.W_h.device)
+    return replace(params, W_h=start.W_h.flatten(1).gather(1, order).view_as(start.W_h)
+                   + _change(start, params))

@@ -47,7 +47,8 @@ class SentimentLSTM(nn.Module):
         self.to(vectors.dtype)
         for name, p in self.named_parameters():
             bound = (vectors.shape[1] if name == "lstm.weight_ih_l0" else n_hidden)**-.5
-            p.data.copy_(torch.from_numpy(generator(seed, f"lstm/{name}").uniform(-bound, bound, p.shape)))
+            p.data.copy_(torch.from_numpy(generator(seed, f"lstm/{name}").uniform(-bound, bound,
+                                                                                  p.shape)))
 
     def forward(self,
         words:Tensor,      # places in the vocabulary, [time, sentence], filled up at the end
@@ -67,18 +68,21 @@ POOL = 100      # batches sorted by length together
 def batches(
     split:Split,
     size:int=64,      # sentences in a batch (schuessler2020)
-    rng:np.random.Generator|None=None,      # shuffles; None: all sentences by length, as in evaluation
+    # shuffles; None: all sentences by length, as in evaluation
+    rng:np.random.Generator|None=None,
 ) -> list[np.ndarray]:                      # their places in the split, longest sentence first
     "Batches of sentences of like length."
     lengths = np.array([len(sentence) for sentence in split.sentences])
-    pools = [np.arange(len(split))] if rng is None else batched(rng.permutation(len(split)), POOL * size)
+    pools = [np.arange(len(split))] if rng is None else batched(rng.permutation(len(split)),
+                                                                POOL * size)
     by_length = [np.asarray(pool)[np.argsort(-lengths[pool], kind="stable")] for pool in pools]
     cut = [pool[i:i + size] for pool in by_length for i in range(0, len(pool), size)]
     return cut if rng is None else [cut[i] for i in rng.permutation(len(cut))]
 
 @contextmanager
 def _one_thread():
-    "So that no number depends on how many there are; small matrices lose by being shared, and on a busy machine the cores wait for each other."
+    """So that no number depends on how many there are; small matrices lose by being shared, and
+    on a busy machine the cores wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try: yield
@@ -87,7 +91,8 @@ def _one_thread():
 def _run(model, split:Split, some) -> tuple[Tensor, Tensor]:
     "Loss and accuracy on some sentences of a split, longest first."
     device = model.vectors.device
-    words = pad_sequence([torch.tensor(split.sentences[i], device="cpu") for i in some], padding_value=PAD).to(device)
+    words = pad_sequence([torch.tensor(split.sentences[i], device="cpu") for i in some],
+                         padding_value=PAD).to(device)
     labels = torch.tensor([split.labels[i] for i in some], dtype=model.vectors.dtype, device=device)
     odds = model(words, torch.tensor([len(split.sentences[i]) for i in some], device="cpu"))
     return cross_entropy(odds, labels), ((odds > 0) == (labels > 0)).to(odds.dtype).mean()
@@ -101,7 +106,8 @@ def evaluate(
 ) -> tuple[float, float]:
     "Loss and accuracy without dropout."
     model.eval()
-    loss, accuracy = np.mean([[float(v) for v in _run(model, split, some)] for some in batches(split, batch)], 0)
+    loss, accuracy = np.mean([[float(v) for v in _run(model, split, some)]
+                              for some in batches(split, batch)], 0)
     return float(loss), float(accuracy)
 
 @_one_thread()
@@ -146,7 +152,8 @@ def train_lstm(
     corpus:Corpus,
     seed:int=0,              # of initial weights, order and dropout
     n_hidden:int=256,        # units in each layer
-    epochs:int=500,          # passes over the training sentences; the final weights are used, not the best
+    # passes over the training sentences; the final weights are used, not the best
+    epochs:int=500,
     lr:float=.01 / 256,      # learning rate of Adam
     batch:int=64,            # sentences
     dropout:float=.5,
@@ -156,62 +163,82 @@ def train_lstm(
 ) -> Trained:                # defaults are schuessler2020's
     "Train, or go on where an interrupted training stood, or read what was trained before."
     store, device = store_of(store), pick_device(device)
-    config = dict(what="lstm", version=VERSION, corpus=corpus.name, corpus_sha256=corpus.fingerprint(), seed=count("seed", seed, 0), n_hidden=count("n_hidden", n_hidden), epochs=count("epochs", epochs),
-                  lr=real("lr", lr, 1e-12), batch=count("batch", batch), dropout=real("dropout", dropout, 0, 1), backend=device)
+    config = dict(what="lstm", version=VERSION, corpus=corpus.name,
+                  corpus_sha256=corpus.fingerprint(), seed=count("seed", seed, 0),
+                  n_hidden=count("n_hidden", n_hidden), epochs=count("epochs", epochs),
+                  lr=real("lr", lr, 1e-12), batch=count("batch", batch),
+                  dropout=real("dropout", dropout, 0, 1), backend=device)
     model, key = SentimentLSTM(corpus.vectors, seed, n_hidden, dropout).to(device), key_of(config)
     start, result = model.weights(), store.load(key)
     if result is None:
         store.check_writable()
         _train(model, corpus, config, key, store, progress)
         result = store.read(key)
-    parts = lambda of: {name.removeprefix(of): t for name, t in result.tensors.items() if name.startswith(of)}
+    parts = lambda of: {name.removeprefix(of): t for name, t in result.tensors.items()
+                        if name.startswith(of)}
     model.load_state_dict(parts("params/"))
-    return Trained(corpus.name, seed, key, model, start, {name: parts("curve/")[name].numpy() for name in CURVES}, int(result.tensors["diverged"]), result.facts["duration_s"])
+    return Trained(corpus.name, seed, key, model,
+                   start, {name: parts("curve/")[name].numpy() for name in CURVES},
+                   int(result.tensors["diverged"]), result.facts["duration_s"])
 
 def _train(model, corpus, config, key, store, progress) -> None:
     "Train and store the result."
-    optimizer, curves, begin, spent = torch.optim.Adam(model.parameters(), config["lr"]), np.full((len(CURVES), config["epochs"]), np.nan), 0, 0.
+    optimizer, curves, begin, spent = (torch.optim.Adam(model.parameters(), config["lr"]),
+                                       np.full((len(CURVES), config["epochs"]), np.nan), 0, 0.)
     for path, about, tensors in load_checkpoints(store):
         if about["keys"] == [key]: begin, spent = _resume(model, optimizer, curves, about, tensors)
-    every, clock, saved, diverged, resumed_at = checkpoint_s(), time.monotonic() - spent, time.monotonic(), -1, begin
+    every, clock, saved, diverged, resumed_at = (checkpoint_s(), time.monotonic() - spent,
+                                                 time.monotonic(), -1, begin)
     kept = lambda: f"stopped: the next call goes on from what {store.root} holds"
-    bar = tqdm(range(begin, config["epochs"]), desc=f"LSTM, seed {config['seed']}", unit="epoch", disable=quiet(progress))
+    bar = tqdm(range(begin, config["epochs"]), desc=f"LSTM, seed {config['seed']}", unit="epoch",
+               disable=quiet(progress))
     with endings(kept) as asked, bar:
         for epoch in bar:
             before = model.weights()
-            curves[:2, epoch] = train_epoch(model, optimizer, corpus.train, config["seed"], epoch, config["batch"])
-            if not np.isfinite(curves[0, epoch]) or not all(p.isfinite().all() for p in model.parameters()):
+            curves[:2, epoch] = train_epoch(model, optimizer, corpus.train, config["seed"], epoch,
+                                            config["batch"])
+            if not np.isfinite(curves[0, epoch]) or not all(p.isfinite().all()
+                                                            for p in model.parameters()):
                 model.load_state_dict(before); diverged = epoch
                 break
             curves[2:, epoch] = evaluate(model, corpus.valid, config["batch"])
             if epoch + 1 == config["epochs"]: break                            # it will be stored
             if (end := asked()) or time.monotonic() - saved >= every:
-                save_checkpoint(store, key[:32], *_checkpoint(model, optimizer, curves, key, epoch + 1, time.monotonic() - clock))
+                save_checkpoint(store, key[:32], *_checkpoint(model, optimizer, curves, key,
+                                                              epoch + 1, time.monotonic() - clock))
                 saved = time.monotonic()
             if end: raise KeyboardInterrupt
-        _keep(model, curves, diverged, config, store, round(time.monotonic() - clock, 2), resumed_at)
+        _keep(model, curves, diverged, config, store, round(time.monotonic() - clock, 2),
+              resumed_at)
     (store.root / "checkpoints" / f"{key[:32]}.safetensors").unlink(missing_ok=True)
 
 def _keep(model, curves, diverged, config, store, seconds, resumed_at) -> None:
     "Store what was trained."
-    tensors = {f"params/{name}": w for name, w in model.weights().items()} | {f"curve/{name}": torch.from_numpy(curve) for name, curve in zip(CURVES, curves)} | {"diverged": torch.tensor(diverged)}
+    tensors = ({f"params/{name}": w for name, w in model.weights().items()}
+               | {f"curve/{name}": torch.from_numpy(curve) for name, curve in zip(CURVES, curves)}
+               | {"diverged": torch.tensor(diverged)})
     facts = dict(device=device_name(config["backend"]), duration_s=seconds, resumed_at=resumed_at)
     store.save([(config, tensors, facts)])
 
 def _checkpoint(model, optimizer, curves, key, epoch, spent) -> tuple[dict, dict]:
-    memory = {f"adam/{name}/{what}": t for name, p in model.named_parameters() for what, t in optimizer.state[p].items()}
-    return dict(keys=[key], step=epoch, spent_s=spent), {f"params/{name}": w for name, w in model.weights().items()} | memory | {"curves": torch.from_numpy(curves)}
+    memory = {f"adam/{name}/{what}": t for name, p in model.named_parameters()
+              for what, t in optimizer.state[p].items()}
+    return (dict(keys=[key], step=epoch, spent_s=spent),
+            {f"params/{name}": w for name, w in model.weights().items()} | memory
+            | {"curves": torch.from_numpy(curves)})
 
 def _resume(model, optimizer, curves, about, tensors) -> tuple[int, float]:
     "Put back what a checkpoint holds; the next epoch, and the seconds spent."
     model.load_state_dict({name: tensors[f"params/{name}"] for name, _ in model.named_parameters()})
     for name, p in model.named_parameters():
-        optimizer.state[p] = {what: tensors[f"adam/{name}/{what}"].to(p.device if what != "step" else "cpu") for what in ("step", "exp_avg", "exp_avg_sq")}
+        optimizer.state[p] = {what: tensors[f"adam/{name}/{what}"].to(
+            p.device if what != "step" else "cpu") for what in ("step", "exp_avg", "exp_avg_sq")}
     curves[:] = tensors["curves"].numpy()
     return about["step"], about["spent_s"]
 
 # %% ../nbs/lib/54_lstm.ipynb #f099f554
-MATRICES = {"input, layer 1": "lstm.weight_ih_l0", "recurrent, layer 1": "lstm.weight_hh_l0", "input, layer 2": "lstm.weight_ih_l1", "recurrent, layer 2": "lstm.weight_hh_l1"}
+MATRICES = {"input, layer 1": "lstm.weight_ih_l0", "recurrent, layer 1": "lstm.weight_hh_l0",
+            "input, layer 2": "lstm.weight_ih_l1", "recurrent, layer 2": "lstm.weight_hh_l1"}
 TRUNCATED = ("recurrent, layer 1", "input, layer 2", "recurrent, layer 2")
 
 @checked
@@ -223,7 +250,8 @@ def singular_values(
     "How many directions a matrix has, before and after, and how many the change."
     name = MATRICES[one_of("matrix", matrix, MATRICES)]
     W0, W = fit.start[name].double(), fit.model.weights()[name].double()
-    return {label: torch.linalg.svdvals(M).numpy() for label, M in (("W0", W0), ("W", W), ("ΔW", W - W0))}
+    return {label: torch.linalg.svdvals(M).numpy()
+            for label, M in (("W0", W0), ("W", W), ("ΔW", W - W0))}
 
 def leading_share(
     values,            # singular values, largest first
@@ -231,7 +259,8 @@ def leading_share(
 ) -> float:
     "Share of the first ones in the squared norm of the matrix; NaN when it is 0."
     squares = numbers("values", values, 1)**2
-    return float(squares[:count("first", first)].sum() / squares.sum()) if squares.any() else math.nan
+    return float(squares[:count("first", first)].sum()
+                 / squares.sum()) if squares.any() else math.nan
 
 @checked
 @_one_thread()
@@ -246,11 +275,13 @@ def truncated_accuracy(
     one_of("of", of, ("ΔW", "W"))
     weights, ranks = fit.model.weights(), [count("ranks", R, 0) for R in _whole(ranks)]
     base = {MATRICES[m]: fit.start[MATRICES[m]].double() * (of == "ΔW") for m in TRUNCATED}
-    parts = {name: torch.linalg.svd(weights[name].double() - W0, full_matrices=False) for name, W0 in base.items()}
+    parts = {name: torch.linalg.svd(weights[name].double() - W0, full_matrices=False)
+             for name, W0 in base.items()}
     try:
         accuracy = []
         for R in ranks:
-            fit.model.load_state_dict(weights | {name: base[name] + (U[:, :R] * S[:R]) @ V[:R] for name, (U, S, V) in parts.items()})
+            fit.model.load_state_dict(weights | {name: base[name] + (U[:, :R] * S[:R]) @ V[:R]
+                                                 for name, (U, S, V) in parts.items()})
             accuracy.append(evaluate(fit.model, split, batch)[1])
     finally: fit.model.load_state_dict(weights)
     return np.array(accuracy)
@@ -260,7 +291,8 @@ def needed_rank(
     accuracy,          # with each, the last of full rank
     within:float=.02,
 ) -> int:
-    "The smallest rank, of those given and of at least 1, from which on the accuracy stays within so much of the last."
+    """The smallest rank, of those given and of at least 1, from which on the accuracy stays
+    within so much of the last."""
     ranks, accuracy = numbers("ranks", ranks, 1), numbers("accuracy", accuracy, 1)
     if len(ranks) != len(accuracy) or (np.diff(ranks) <= 0).any(): raise ValueError(
         f"ranks must rise, one for each of {len(accuracy)} accuracies, got {shown(ranks.tolist())}")
@@ -279,7 +311,8 @@ def learning_curves(
     fits:list[Trained],      # of one corpus, with different seeds
 ) -> xr.Dataset:
     "Curves over corpus, seed and step (the epoch), as figures count them."
-    if not (isinstance(fits, (list, tuple)) and fits and all(isinstance(fit, Trained) for fit in fits)):
+    if not (isinstance(fits, (list, tuple)) and fits
+            and all(isinstance(fit, Trained) for fit in fits)):
         raise TypeError("fits must be a list of trained networks, as from train_lstm, got "
                         f"{shown(fits)}")
     if len({fit.corpus for fit in fits}) > 1 or len({len(fit.curves["loss"]) for fit in fits}) > 1:
@@ -287,7 +320,10 @@ def learning_curves(
     stack = lambda get: np.array([[get(fit) for fit in fits]])
     axes = ("corpus", "seed")
     curves = {name: ((*axes, "step"), stack(lambda fit: fit.curves[name])) for name in CURVES}
-    return xr.Dataset(curves | {name: (axes, stack(lambda fit: getattr(fit, name))) for name in ("diverged", "key", "seconds")}, {"corpus": [fits[0].corpus], "seed": [fit.seed for fit in fits], "step": np.arange(len(fits[0].curves["loss"]))})
+    return xr.Dataset(curves | {name: (axes, stack(lambda fit: getattr(fit, name))) for name in (
+        "diverged", "key", "seconds")}, {"corpus": [fits[0].corpus],
+                                         "seed": [fit.seed for fit in fits],
+                                         "step": np.arange(len(fits[0].curves["loss"]))})
 
 LINES = {"ΔW": dict(color="#0072B2"), "W": dict(color="#D55E00"), "W0": dict(color=".4", ls="--")}
 
@@ -299,10 +335,13 @@ def plot_lstm(
     runs:xr.Dataset,       # as from `learning_curves`
     title:str,
 ):                         # matplotlib figure
-    "Singular values and truncation (schuessler2020 Fig. 5a, b); below, how it was learned, and the other matrices (its supplement)."
+    """Singular values and truncation (schuessler2020 Fig. 5a, b); below, how it was learned, and
+    the other matrices (its supplement)."""
     ranks = numbers("ranks", ranks, 1).astype(int)
-    values = {m: {w: numbers(f"{w} of {m}", _part("values", values, m, w), 2) for w in LINES} for m in MATRICES}
-    accuracy = {of: numbers(f"accuracy of {of}", _part("accuracy", accuracy, of), 2) for of in ("ΔW", "W")}
+    values = {m: {w: numbers(f"{w} of {m}", _part("values", values, m, w), 2) for w in LINES}
+              for m in MATRICES}
+    accuracy = {of: numbers(f"accuracy of {of}", _part("accuracy", accuracy, of), 2)
+                for of in ("ΔW", "W")}
     if wrong := [of for of, curve in accuracy.items() if curve.shape[1] != len(ranks)]:
         raise ValueError(f"accuracy of {wrong[0]} must be [seed, rank] for {len(ranks)} ranks, got "
                          f"shape {list(accuracy[wrong[0]].shape)}")
@@ -310,18 +349,27 @@ def plot_lstm(
         raise ValueError(f"runs must hold {', '.join(CURVES)}, but lack {', '.join(sorted(lacks))}")
     with figure_style():
         others = [m for m in MATRICES if m != "recurrent, layer 2"]
-        figure, ax = plt.subplot_mosaic([[*"aaabbb"], ["loss"] * 3 + ["accuracy"] * 3, np.repeat(others, 2).tolist()], figsize=(7.2, 5.8), layout="constrained")
+        figure, ax = plt.subplot_mosaic(
+            [[*"aaabbb"], ["loss"] * 3 + ["accuracy"] * 3, np.repeat(others, 2).tolist()],
+            figsize=(7.2, 5.8), layout="constrained")
         for panel, matrix in ("a", "recurrent, layer 2"), *zip(others, others):
-            for label, style in LINES.items(): _mean_line(ax[panel], np.arange(1, np.shape(values[matrix][label])[1] + 1), values[matrix][label], label=label, **style)
+            for label, style in LINES.items():
+                _mean_line(ax[panel], np.arange(1, np.shape(values[matrix][label])[1] + 1),
+                           values[matrix][label], label=label, **style)
             ax[panel].set(title=f"singular values: {matrix}", xlabel="index", ylim=(0, None))
-        for label, curve in accuracy.items(): _mean_line(ax["b"], ranks, curve, label=f"{label} truncated", **LINES[label])
+        for label, curve in accuracy.items():
+            _mean_line(ax["b"], ranks, curve, label=f"{label} truncated", **LINES[label])
         final = float(runs.valid_accuracy.isel(step=-1).mean())
-        ax["b"].axhline(final, color="k", ls="--", lw=.8); ax["b"].set(title="validation accuracy after truncation (dashed: full)", xlabel="rank R", xlim=(0, max(ranks)))
+        ax["b"].axhline(final, color="k", ls="--", lw=.8)
+        ax["b"].set(title="validation accuracy after truncation (dashed: full)", xlabel="rank R",
+                    xlim=(0, max(ranks)))
         ax["b"].set_xscale("symlog", linthresh=1)
         ticks = [R for R in (0, 1, 3, 10, 30, 100) if R <= max(ranks)]
         ax["b"].set_xticks(ticks, map(str, ticks)); ax["b"].set_xticks([], minor=True)
         for panel in ("loss", "accuracy"):
-            for of, style in (("", dict(color="k", label="training")), ("valid_", dict(color="#E69F00", label="validation"))): _mean_line(ax[panel], runs.step + 1, runs[of + panel].isel(corpus=0), **style)
+            for of, style in (("", dict(color="k", label="training")),
+                              ("valid_", dict(color="#E69F00", label="validation"))):
+                _mean_line(ax[panel], runs.step + 1, runs[of + panel].isel(corpus=0), **style)
             ax[panel].set(title=f"{panel} while learning", xlabel="epoch")
         for panel in ("a", "b", "loss"): ax[panel].legend()
         figure.suptitle(title)
@@ -338,4 +386,5 @@ def _part(what, given, *names):
 def _mean_line(ax, x, curves, **style) -> None:
     "Mean and standard deviation over seeds."
     mean, std = np.mean(curves, 0), np.std(curves, 0)
-    ax.plot(x, mean, **style); ax.fill_between(x, mean - std, mean + std, color=style["color"], alpha=.2, lw=0)
+    ax.plot(x, mean, **style)
+    ax.fill_between(x, mean - std, mean + std, color=style["color"], alpha=.2, lw=0)

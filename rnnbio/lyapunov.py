@@ -33,19 +33,23 @@ def slopes(model:LeakyRNN, params:Params, inputs:Tensor):
     for t in range(inputs.shape[-3]):
         after = model.step(params, h, inputs[..., t, :, :])
         rate = model.rate(h if model.form == "current" else after)
-        yield model.slope(rate) + 0 * rate               # a state that is not finite any more has no slope
+        # a state that is not finite any more has no slope
+        yield model.slope(rate) + 0 * rate
         h = after
 
 # %% ../nbs/lib/32_lyapunov.ipynb #9fa59ad4
 def _growth(model, params, inputs, k, warmup):
     "log |R_ii| of each step that counts, [run, trial, k]."
-    inputs = inputs.inputs if isinstance(inputs, Trials) else inputs if isinstance(inputs, Tensor) else driving_inputs(check_task("inputs: a tensor, Trials or a task, which", inputs))
+    inputs = (inputs.inputs if isinstance(inputs, Trials) else inputs if isinstance(inputs, Tensor)
+              else driving_inputs(check_task("inputs: a tensor, Trials or a task, which", inputs)))
     check_params(model, params); check_inputs(model, params, inputs.to(params.dtype))
     k, warmup, n = count("k", k), count("warmup", warmup, 0), model.n_hidden
     if k > n: raise ValueError(f"k must be at most the number of units, {n}, got {k}")
-    if warmup >= inputs.shape[-3]: raise ValueError(f"warmup must leave a step to count of {inputs.shape[-3]}, got {warmup}")
+    if warmup >= inputs.shape[-3]:
+        raise ValueError(f"warmup must leave a step to count of {inputs.shape[-3]}, got {warmup}")
     params, inputs = params.to(torch.float64), inputs.double()
-    Q = torch.linalg.qr(draw("normal", (inputs.shape[-2], n, k), params.seeds, "lyapunov").to(params.device))[0].mT
+    Q = torch.linalg.qr(draw("normal", (inputs.shape[-2], n, k), params.seeds,
+                             "lyapunov").to(params.device))[0].mT
     for t, slope in enumerate(slopes(model, params, inputs)):
         Z = jacobian_times(model, params, slope, Q)
         size = Z.norm(dim=-1)
@@ -60,7 +64,9 @@ def _growth(model, params, inputs, k, warmup):
 def lyapunov_exponents(
     model:LeakyRNN,
     params:Params,
-    inputs,              # what drives the network, [time, trial, n_in] or [run, time, trial, n_in]; a batch of trials, or a task: its `driving_inputs`
+    # what drives the network, [time, trial, n_in] or [run, time, trial, n_in]; a batch of trials,
+    # or a task: its `driving_inputs`
+    inputs,
     k:int=1,             # how many, from the largest
     warmup:int=0,        # steps at the start that do not count
     per:str="step",      # unit: per step, or per tau
@@ -80,10 +86,12 @@ def lyapunov_convergence(
     k:int=1,
     warmup:int=0,
 ) -> Tensor:             # [run, trial, step, k], per step
-    "The running estimate of Eq. 2 after each step that counts; its last value is `lyapunov_exponents`."
+    """The running estimate of Eq. 2 after each step that counts; its last value is
+    `lyapunov_exponents`."""
     with torch.no_grad():
         growth = torch.stack(list(_growth(model, params, inputs, k, warmup)), 2)
-        return growth.cumsum(2) / torch.arange(1, growth.shape[2] + 1, device=growth.device)[:, None]
+        return growth.cumsum(2) / torch.arange(1, growth.shape[2] + 1,
+                                               device=growth.device)[:, None]
 
 # %% ../nbs/lib/32_lyapunov.ipynb #f046aced
 @checked
@@ -95,7 +103,8 @@ def driving_inputs(
 ) -> Tensor:             # [time, trial, n_in]
     "Inputs of several trials in a row, to drive a network for long enough."
     check_task("task", task)
-    return in_a_row(task.sample(count("n_trials", n_trials) * count("together", together), count("seed", seed, 0), 0).inputs, together)
+    return in_a_row(task.sample(count("n_trials", n_trials) * count("together", together),
+                                count("seed", seed, 0), 0).inputs, together)
 
 @checked
 def in_a_row(

@@ -104,7 +104,8 @@ class Asked:
 @contextmanager
 def stoppable(
     signals:tuple=(signal.SIGINT,),
-    held:bool=True,      # the first waits until the work looks; False: it ends the work where it stands
+    # the first waits until the work looks; False: it ends the work where it stands
+    held:bool=True,
 ):                       # Asked
     """Inside, a signal is written down, and a second one raises KeyboardInterrupt.
     In the main thread, and where no other handler stands."""

@@ -22,13 +22,16 @@ FORMS = ("current", "rate")
 @checked
 @dataclass(frozen=True)
 class LeakyRNN:
-    "The shape of a leaky recurrent network (Eqs. 1, 2); its numbers are `Params`. ValueError for sizes below 1, alpha outside [0, 1), unknown names."
+    """The shape of a leaky recurrent network (Eqs. 1, 2); its numbers are `Params`. ValueError
+    for sizes below 1, alpha outside [0, 1), unknown names."""
     n_in:int                    # input channels
     n_hidden:int                # recurrent units
     n_out:int                   # output channels
-    alpha:float = 0.8           # leak factor 1 - dt/tau; 0.8: e-prop needs the memory (zhang2024 itself does not state it)
+    # leak factor 1 - dt/tau; 0.8: e-prop needs the memory (zhang2024 itself does not state it)
+    alpha:float = 0.8
     activation:str = "relu"     # relu, tanh or linear
-    bias:bool = True            # trained biases b and b_out, as in yang2020's notebook; zhang2024's Eq. 1 has none
+    # trained biases b and b_out, as in yang2020's notebook; zhang2024's Eq. 1 has none
+    bias:bool = True
     form:str = "current"        # current (leak outside f) or rate (leak inside f)
 
     def __post_init__(self):
@@ -57,18 +60,23 @@ class Params:
     w:Tensor                      # output weights [run, n_out, unit]
     b:Tensor|None = None          # recurrent bias [run, unit]
     b_out:Tensor|None = None      # output bias [run, n_out]
-    h0:Tensor|None = None         # initial state [run, unit], a condition rather than a parameter: never trained; None: zeros
+    # initial state [run, unit], a condition rather than a parameter: never trained; None: zeros
+    h0:Tensor|None = None
     seeds:tuple = ()              # of the runs; equal seeds see equal trials
 
     def __post_init__(self):
         for name in ("W_h", "W_x", "w"):
             tensor(name, getattr(self, name), ("run", "post", "pre"), dtypes=FLOATS)
-        runs, n, n_in, n_out = len(self.W_h), self.W_h.shape[-1], self.W_x.shape[-1], self.w.shape[-2]
-        shapes = dict(W_h=(runs, n, n), W_x=(runs, n, n_in), w=(runs, n_out, n), b=(runs, n), b_out=(runs, n_out), h0=(runs, n))
+        runs, n, n_in, n_out = (len(self.W_h), self.W_h.shape[-1], self.W_x.shape[-1],
+                                self.w.shape[-2])
+        shapes = dict(W_h=(runs, n, n), W_x=(runs, n, n_in), w=(runs, n_out, n), b=(runs, n),
+                      b_out=(runs, n_out), h0=(runs, n))
         for name, t in self.tensors().items():
             if not isinstance(t, Tensor):
                 raise TypeError(f"{name} must be a tensor or None, got {shown(t)}")
-            if t.shape != shapes[name]: raise ValueError(f"{name} must have shape {list(shapes[name])} beside W_h of shape {list(self.W_h.shape)}, got {list(t.shape)}")
+            if t.shape != shapes[name]:
+                raise ValueError(f"{name} must have shape {list(shapes[name])} beside W_h of shape "
+                                 f"{list(self.W_h.shape)}, got {list(t.shape)}")
             if t.dtype != self.W_h.dtype:
                 raise ValueError(f"{name} is {t.dtype}, but W_h {self.W_h.dtype}: give all the "
                                  "same float dtype")
@@ -78,12 +86,16 @@ class Params:
         if isinstance(self.seeds, str) or not np.iterable(self.seeds):
             raise ValueError(f"seeds must hold one seed for each of {runs} runs, got "
                              f"{shown(self.seeds)}")
-        object.__setattr__(self, "seeds", tuple(count("seeds", s, 0) for s in self.seeds) or tuple(range(runs)))
-        if len(self.seeds) != runs: raise ValueError(f"seeds must hold one seed for each of {runs} runs, got {len(self.seeds)}")
+        object.__setattr__(self, "seeds", tuple(count("seeds", s, 0) for s in self.seeds)
+                           or tuple(range(runs)))
+        if len(self.seeds) != runs:
+            raise ValueError(f"seeds must hold one seed for each of {runs} runs, got "
+                             f"{len(self.seeds)}")
 
     def __repr__(self):
         sizes = ", ".join(f"{name} {list(t.shape)}" for name, t in self.tensors().items())
-        return f"Params of {len(self)} runs, seeds {shown(self.seeds)}: {sizes}, {str(self.dtype).removeprefix('torch.')} on {self.device}"
+        return (f"Params of {len(self)} runs, seeds {shown(self.seeds)}: {sizes}, "
+                f"{str(self.dtype).removeprefix('torch.')} on {self.device}")
 
     def __len__(self): return len(self.W_h)
 
@@ -95,7 +107,8 @@ class Params:
 
     def tensors(self) -> dict[str, Tensor]:
         "The tensors that are there, by name."
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "seeds" and getattr(self, f.name) is not None}
+        return {f.name: getattr(self, f.name) for f in fields(self)
+                if f.name != "seeds" and getattr(self, f.name) is not None}
 
 # %% ../nbs/lib/20_models.ipynb #20a584c1
 @patch
@@ -127,9 +140,11 @@ def __getitem__(
     self:Params,
     runs,    # which: a number, several, a slice, or a mask (fit.diverged < 0); of any library
 ) -> Params:
-    "Some of the runs; a single number keeps the run axis. ValueError when it chooses none, or one that is not there."
+    """Some of the runs; a single number keeps the run axis. ValueError when it chooses none, or
+    one that is not there."""
     runs = places("runs", runs, len(self))
-    return Params(**{name: t[runs] for name, t in self.tensors().items()}, seeds=[self.seeds[r] for r in runs])
+    return Params(**{name: t[runs] for name, t in self.tensors().items()},
+                  seeds=[self.seeds[r] for r in runs])
 
 @patch(cls_method=True)
 @checked
@@ -146,16 +161,20 @@ def cat(
     if len(sizes) > 1:
         raise ValueError("ensembles to join must be of the same units, inputs, outputs and dtype, "
                          f"got {'; '.join(map(repr, ensembles))}")
-    if len(names) != 1: raise ValueError(f"ensembles to join must hold the same tensors, got {sorted(names)}")
-    return cls(**{name: torch.cat([getattr(e, name) for e in ensembles]) for name in names.pop()}, seeds=sum((e.seeds for e in ensembles), ()))
+    if len(names) != 1:
+        raise ValueError(f"ensembles to join must hold the same tensors, got {sorted(names)}")
+    return cls(**{name: torch.cat([getattr(e, name) for e in ensembles]) for name in names.pop()},
+               seeds=sum((e.seeds for e in ensembles), ()))
 
 # %% ../nbs/lib/20_models.ipynb #f80ab2e2
 @patch
 @checked
 def init(
     self:LeakyRNN,
-    seeds,                     # one for each run, all different: range(5) for five; a number is the one network of that seed
-    recurrent,                 # initializer of W_h, gaussian(gain=1.0) say; called with (n_hidden, seeds)
+    # one for each run, all different: range(5) for five; a number is the one network of that seed
+    seeds,
+    # initializer of W_h, gaussian(gain=1.0) say; called with (n_hidden, seeds)
+    recurrent,
     input=uniform(),           # initializer of W_x; called with (n_hidden, seeds, n_in, "input")
     output=uniform(),          # initializer of w; called with (n_out, seeds, n_hidden, "output")
     dtype=torch.float32,       # drawn in float64, then rounded to this
@@ -168,10 +187,12 @@ def init(
         if not callable(draws) or isinstance(draws, type):
             raise TypeError(f"{name} must be an initializer, like gaussian(gain=0.5), got "
                             f"{shown(draws)}")
-    weights = dict(W_h=recurrent(n, seeds), W_x=input(n, seeds, self.n_in, "input"), w=output(self.n_out, seeds, n, "output"))
+    weights = dict(W_h=recurrent(n, seeds), W_x=input(n, seeds, self.n_in, "input"),
+                   w=output(self.n_out, seeds, n, "output"))
     if self.bias:
         layer = lambda rows, fan_in, stream: draw("uniform", (rows,), seeds, stream) / fan_in**.5
-        weights |= dict(b=layer(n, self.n_in, "bias/input") + layer(n, n, "bias/recurrent"), b_out=layer(self.n_out, n, "bias/output"))
+        weights |= dict(b=layer(n, self.n_in, "bias/input") + layer(n, n, "bias/recurrent"),
+                        b_out=layer(self.n_out, n, "bias/output"))
     for name, t in weights.items():
         if not isinstance(t, Tensor):
             raise TypeError(f"the initializer of {name} must give a tensor, got {shown(t)}")
@@ -181,15 +202,21 @@ def init(
 
 @checked
 def check_params(model:LeakyRNN, params:Params) -> None:
-    "ValueError unless these are numbers for this network: precision, shapes, biases, finite values."
-    if params.dtype not in (torch.float32, torch.float64): raise ValueError(f"params must be float32 or float64, got {params.dtype}")
+    """ValueError unless these are numbers for this network: precision, shapes, biases, finite
+    values."""
+    if params.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"params must be float32 or float64, got {params.dtype}")
     sizes = params.W_x.shape[-1], params.W_h.shape[-1], params.w.shape[-2]
     if sizes != (model.n_in, model.n_hidden, model.n_out):
-        raise ValueError(f"params are of a network with (n_in, n_hidden, n_out) = {sizes}, but model is one with {(model.n_in, model.n_hidden, model.n_out)}")
+        raise ValueError(f"params are of a network with (n_in, n_hidden, n_out) = {sizes}, but "
+                         f"model is one with {(model.n_in, model.n_hidden, model.n_out)}")
     if {params.b is not None, params.b_out is not None} != {model.bias}:
-        raise ValueError(f"model has bias={model.bias}, but params {'lack' if model.bias else 'hold'} b or b_out")
+        raise ValueError(f"model has bias={model.bias}, but params "
+                         f"{'lack' if model.bias else 'hold'} b or b_out")
     for name, t in params.tensors().items():
-        if not torch.isfinite(t).all(): raise ValueError(f"{name} must be finite, got NaN or infinity in run {int((~torch.isfinite(t)).flatten(1).any(1).nonzero()[0])}")
+        if not torch.isfinite(t).all():
+            raise ValueError(f"{name} must be finite, got NaN or infinity in run "
+                             f"{int((~torch.isfinite(t)).flatten(1).any(1).nonzero()[0])}")
 
 # %% ../nbs/lib/20_models.ipynb #a43e537d
 @patch
@@ -214,9 +241,11 @@ def __call__(
     "States and outputs of every network (Eqs. 1, 2), differentiable."
     check_inputs(self, params, inputs)
     states = [start_state(params, inputs.shape[-2])]
-    for t in range(inputs.shape[-3]): states.append(self.step(params, states[-1], inputs[..., t, :, :]))
+    for t in range(inputs.shape[-3]):
+        states.append(self.step(params, states[-1], inputs[..., t, :, :]))
     hidden = torch.stack(states[1:], 1)
-    return hidden, self.rate(hidden) @ params.w[:, None].mT + (0 if params.b_out is None else params.b_out[:, None, None])
+    return hidden, self.rate(hidden) @ params.w[:, None].mT + (0 if params.b_out is None
+                                                               else params.b_out[:, None, None])
 
 @checked
 def start_state(params:Params, n_trials:int) -> Tensor:
@@ -231,11 +260,14 @@ def check_inputs(model:LeakyRNN, params:Params, inputs:Tensor) -> None:
     tensor("inputs", inputs, ("time", "trial", model.n_in), ("run", "time", "trial", model.n_in))
     if inputs.ndim == 4 and len(inputs) != len(params):
         raise ValueError(f"inputs are for {len(inputs)} runs, but params hold {len(params)}")
-    if inputs.dtype != params.dtype: raise ValueError(f"inputs are {inputs.dtype}, but params {params.dtype}: convert one with .to(dtype)")
+    if inputs.dtype != params.dtype:
+        raise ValueError(f"inputs are {inputs.dtype}, but params {params.dtype}: convert one with "
+                         ".to(dtype)")
 
 # %% ../nbs/lib/20_models.ipynb #b423c5bf
 class Network(torch.nn.Module):
-    "One run of an ensemble as a torch module: inputs [time, trial, n_in] -> hidden [time, trial, unit], outputs [time, trial, n_out]."
+    """One run of an ensemble as a torch module: inputs [time, trial, n_in] -> hidden [time,
+    trial, unit], outputs [time, trial, n_out]."""
     def __init__(self,
         model:LeakyRNN,
         params:Params,

@@ -17,7 +17,9 @@ from .tasks import Task
 from .trials import Trials
 
 # %% ../nbs/lib/22_neurogym_tasks.ipynb #d91f70b0
-_TIMING = "a duration in ms, a list of durations to choose from, ('choice', [...]), ('constant', a), ('uniform', (a, b)), ('truncated_exponential', (mean, a, b)) or TruncExp(mean, a, b), with 0 <= a <= b < inf"
+_TIMING = ("a duration in ms, a list of durations to choose from, ('choice', [...]), ('constant', "
+           "a), ('uniform', (a, b)), ('truncated_exponential', (mean, a, b)) or TruncExp(mean, a, "
+           "b), with 0 <= a <= b < inf")
 # how many numbers a kind of timing has
 _NUMBERS = {"constant": None, "choice": None, "uniform": 2, "truncated_exponential": 3}
 
@@ -29,7 +31,8 @@ def read_timing(
     if exponential := all(hasattr(timing, name) for name in ("vmean", "vmin", "vmax")):
         timing = "truncated_exponential", (timing.vmean, timing.vmin, timing.vmax)
     listed = isinstance(timing, (list, tuple))
-    kind, values = timing if listed and len(timing) == 2 and isinstance(timing[0], str) else ("choice" if listed else "constant", timing)
+    kind, values = (timing if listed and len(timing) == 2 and isinstance(timing[0], str)
+                    else ("choice" if listed else "constant", timing))
     try:
         values = numbers(period, values, 0 if one_of("kind", kind, _NUMBERS) == "constant" else 1)
         right = values.min() >= 0 and _NUMBERS[kind] in (None, values.size)
@@ -51,7 +54,8 @@ def duration_limits(
     values:np.ndarray,
     dt:float,              # step in ms
 ) -> tuple[float, float]:
-    "The shortest and the longest duration that can be drawn, in ms, cut to whole steps as neurogym does."
+    """The shortest and the longest duration that can be drawn, in ms, cut to whole steps as
+    neurogym does."""
     least, most = (values.min(), values.max()) if kind in ("constant", "choice") else values[-2:]
     if kind in ("uniform", "truncated_exponential") and least < most:
         most = np.nextafter(most, 0)      # neurogym draws least <= t < most
@@ -69,7 +73,8 @@ def draw_durations(
     if kind == "constant" or values[1] >= values[2]:
         return values[..., -1:] if values.ndim else values[None]
     (mean, least, most), found = values, np.empty(0)
-    while len(found) < n:                                   # never more than are missing, so that none is wasted
+    # never more than are missing, so that none is wasted
+    while len(found) < n:
         t = rng.exponential(mean, n - len(found))
         found = np.append(found, t[(least <= t) & (t < most)])
     return found
@@ -85,28 +90,37 @@ class NeurogymTask(Task):
 
     def __init__(self,
         dt=100,                      # step in ms (neurogym's default)
-        timing:dict|str|None=None,   # period: duration in ms, to change neurogym's defaults; "short": liu2024's, 800 ms in all
+        # period: duration in ms, to change neurogym's defaults; "short": liu2024's, 800 ms in all
+        timing:dict|str|None=None,
         sigma:float=1.,              # input noise: its standard deviation is sigma / sqrt(dt)
-        batching:str="trial",        # trial: a trial a row; stream: rows cut from a continuous stream
+        # trial: a trial a row; stream: rows cut from a continuous stream
+        batching:str="trial",
         seq_len:int=100,             # steps of a row of the stream (yang2020's notebook)
         source:str="vectorised",     # vectorised, or neurogym: trial by trial from the environment
     ):
         if isinstance(timing, str) and timing == "short": timing = self.short
-        if not isinstance(timing, dict | None) or not all(isinstance(name, str) for name in timing or {}):
+        if not isinstance(timing, dict | None) or not all(isinstance(name, str)
+                                                          for name in timing or {}):
             raise ValueError(f"timing must be a dictionary {{period: ms}} or 'short', got "
                              f"{shown(timing)}")
         ngym = _neurogym()
         self.step_ms, sigma = real("dt", dt, 1e-9), real("sigma", sigma, 0, 1e18)
         if not isinstance(dt, (int, float)): dt = self.step_ms
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")            # gymnasium misses metadata that neurogym's environments never had
+            # gymnasium misses metadata that neurogym's environments never had
+            warnings.simplefilter("ignore")
             self.env = ngym.make(self.env_name, dt=dt, sigma=sigma, **self.env_options).unwrapped
         known_options(f"timing of task {self.name}", timing or {}, self.env.timing)
         self.env.timing |= timing or {}
         timings = {period: read_timing(period, t) for period, t in self.env.timing.items()}
-        plain = {"constant": float, "choice": list, "uniform": lambda v: ("uniform", tuple(v)), "truncated_exponential": lambda v: ("truncated_exponential", tuple(v))}
-        self.env.timing |= {period: plain[kind](values) for period, (kind, values) in timings.items() if not callable(self.env.timing[period])}      # as the environment can read it: no numbers of other libraries
-        self.batching, self.source = one_of("batching", batching, ("trial", "stream")), one_of("source", source, ("vectorised", "neurogym"))
+        plain = {"constant": float, "choice": list, "uniform": lambda v: ("uniform", tuple(v)),
+                 "truncated_exponential": lambda v: ("truncated_exponential", tuple(v))}
+        # as the environment can read it: no numbers of other libraries
+        self.env.timing |= {period: plain[kind](values)
+                            for period, (kind, values) in timings.items()
+                            if not callable(self.env.timing[period])}
+        self.batching, self.source = (one_of("batching", batching, ("trial", "stream")),
+                                      one_of("source", source, ("vectorised", "neurogym")))
         limits = {period: duration_limits(*read, dt) for period, read in timings.items()}
         self.longest = int(sum(most for _, most in limits.values()) / dt)
         if limits["decision"][0] < dt:
@@ -117,14 +131,16 @@ class NeurogymTask(Task):
         self.n_in, self.n_out = self.env.observation_space.shape[0], int(self.env.action_space.n)
 
     def periods(self, rng, n_trials) -> dict[str, tuple]:
-        "First step and end of each period of each trial, and of the trial, as the environment would count them."
+        """First step and end of each period of each trial, and of the trial, as the environment
+        would count them."""
         dt, seed, start, found = self.env.dt, int(rng.integers(2**31)), 0., {}
         # the environment's, and one of each TruncExp, as `env.seed` starts them; of this call alone
         generators = {}
         for name, timing in self.env.timing.items():
             own = id(timing) if callable(timing) else "environment"
             if own not in generators: generators[own] = np.random.RandomState(seed)
-            duration = draw_durations(generators[own], *read_timing(name, timing), n_trials) // dt * dt
+            duration = draw_durations(generators[own], *read_timing(name, timing),
+                                      n_trials) // dt * dt
             steps = lambda t: np.broadcast_to((t / dt).astype(int), n_trials)
             found[name] = steps(start + 0 * duration), steps(start + duration)
             start = start + duration
@@ -136,22 +152,28 @@ class NeurogymTask(Task):
         periods = self.periods(rng, n_trials)
         t = np.arange(self.longest)[:, None]
         during = {name: (t >= start) & (t < end) for name, (start, end) in periods.items()}
-        return self.build(self.conditions(rng, n_trials), during, lambda shape: self.env.sigma * rng.standard_normal(shape)) | dict(mask=during["trial"], response=during["decision"])
+        return self.build(self.conditions(rng, n_trials), during, lambda shape: self.env.sigma
+                          * rng.standard_normal(shape)) | dict(mask=during["trial"],
+                                                               response=during["decision"])
 
     def _from_environment(self, rng, n_trials):
         # which changes with every trial: threads must not meet in one
         env = copy.deepcopy(self.env)
         env.seed(int(rng.integers(2**31)))
-        out = dict(inputs=np.zeros((self.longest, n_trials, self.n_in)), targets=np.zeros((self.longest, n_trials), int),
-                   mask=np.zeros((self.longest, n_trials), bool), response=np.zeros((self.longest, n_trials), bool))
+        out = dict(inputs=np.zeros((self.longest, n_trials, self.n_in)),
+                   targets=np.zeros((self.longest, n_trials), int),
+                   mask=np.zeros((self.longest, n_trials), bool),
+                   response=np.zeros((self.longest, n_trials), bool))
         for b in range(n_trials):
             env.new_trial()
             end, decision = len(env.gt), slice(env.start_ind["decision"], env.end_ind["decision"])
-            out["inputs"][:end, b], out["targets"][:end, b], out["mask"][:end, b], out["response"][decision, b] = env.ob, env.gt, True, True
+            out["inputs"][:end, b], out["targets"][:end, b], out["mask"][:end, b], out["response"][
+                decision, b] = env.ob, env.gt, True, True
         return out
 
     def _asked(self, conditions:dict, during:dict, **valid):
-        "Conditions and periods as arrays; ValueError when they cannot be those of some trials. `valid`: what each condition may be; None: any number."
+        """Conditions and periods as arrays; ValueError when they cannot be those of some trials.
+        `valid`: what each condition may be; None: any number."""
         if not isinstance(conditions, dict) or set(conditions) != set(valid):
             raise ValueError(f"conditions must hold {', '.join(valid)}, got "
                              f"{shown(list(conditions) if isinstance(conditions, dict) else conditions)}")
@@ -161,7 +183,8 @@ class NeurogymTask(Task):
             if len(numbers(name, conditions[name], 1)) != n:
                 raise ValueError(f"{name} must be [trial], as long as ground_truth ({n}), got "
                                  f"{len(conditions[name])}")
-            if may is not None and not (conditions[name].dtype.kind in "iu" and np.isin(conditions[name], may).all()):
+            if may is not None and not (conditions[name].dtype.kind in "iu"
+                                        and np.isin(conditions[name], may).all()):
                 raise ValueError(f"{name} must be one of {', '.join(map(str, may))} in each trial, "
                                  f"got {shown(conditions[name].tolist())}")
         for name in (*self.env.timing, "trial"):
@@ -177,7 +200,8 @@ class NeurogymTask(Task):
 
     def block_bytes(self, n_trials:int) -> int:
         "What is kept of each seed while it is trained."
-        return super().block_bytes(n_trials) if self.batching == "trial" else self._bytes(count("n_trials", n_trials) * self._served(n_trials) * self.steps)
+        return (super().block_bytes(n_trials) if self.batching == "trial"
+                else self._bytes(count("n_trials", n_trials) * self._served(n_trials) * self.steps))
 
     def sample(self, n_trials:int, seed:int, step:int=0) -> Trials:
         "A batch of fresh trials, the same for the same seed and step (float32)."
@@ -187,12 +211,16 @@ class NeurogymTask(Task):
         block, segment = divmod(count("step", step, 0), served)
         def stream():
             rng = generator(seed, f"stream/{self.name}", block)
-            return self._checked(cut_stream(lambda: self.draw(rng, n_trials), served * self.steps), served * self.steps, n_trials)
-        return self._kept((seed, n_trials), block, stream).map(lambda t: t[segment * self.steps:(segment + 1) * self.steps])
+            return self._checked(cut_stream(lambda: self.draw(rng, n_trials), served * self.steps),
+                                 served * self.steps, n_trials)
+        return self._kept((seed, n_trials), block,
+                          stream).map(lambda t: t[segment * self.steps:(segment + 1) * self.steps])
 
 def _neurogym():
     try: import neurogym
-    except ImportError as e: raise ImportError("this task needs neurogym 2.3 or newer: pip install 'neurogym>=2.3.1,<3'") from e
+    except ImportError as e:
+        raise ImportError("this task needs neurogym 2.3 or newer: pip install "
+                          "'neurogym>=2.3.1,<3'") from e
     return neurogym
 
 # %% ../nbs/lib/22_neurogym_tasks.ipynb #3324bfbc
@@ -212,10 +240,12 @@ def cut_stream(
 def choice_entropy(
     mus,          # the discriminabilities, equally likely; [coherence]
 ) -> float:
-    "Mean cross-entropy in nats of the ideal observer of one Gaussian sample N(+mu, 1) or N(-mu, 1)."
+    """Mean cross-entropy in nats of the ideal observer of one Gaussian sample N(+mu, 1) or
+    N(-mu, 1)."""
     x, weight = np.polynomial.hermite_e.hermegauss(101)
     mus = numbers("mus", mus, 1)
-    s = mus[:, None] + x                                                       # evidence when the answer is +
+    # evidence when the answer is +
+    s = mus[:, None] + x
     log_likelihood = lambda sign: np.logaddexp.reduce(-(s[..., None] - sign * mus)**2 / 2, -1)
     surprise = np.logaddexp(0, log_likelihood(-1) - log_likelihood(1))
     return float((surprise @ weight).mean() / weight.sum())
@@ -225,9 +255,11 @@ def match_entropy(
     mu_sample:float,    # discriminability of the sample
     mu_test:float,      # and of the test
 ) -> float:
-    "Mean cross-entropy in nats of the ideal observer who must say whether two noisy binary stimuli were equal."
+    """Mean cross-entropy in nats of the ideal observer who must say whether two noisy binary
+    stimuli were equal."""
     x, weight = np.polynomial.hermite_e.hermegauss(101)
-    a, b = (mu * (mu + x) for mu in (mu_sample, mu_test))                       # half log odds of each, when both are +
+    # half log odds of each, when both are +
+    a, b = (mu * (mu + x) for mu in (mu_sample, mu_test))
     a, b = a[:, None], b[None]
     surprise = np.logaddexp(0, np.logaddexp(a - b, b - a) - np.logaddexp(a + b, -a - b))
     return float(weight @ surprise @ weight / weight.sum()**2)
@@ -238,9 +270,12 @@ def _discriminability(task) -> np.ndarray:
     return np.array(task.env.cohs) / 100 * n / np.sqrt(2 * max(n, 1)) / max(task.env.sigma, 1e-6)
 
 def _references(task, choice) -> dict[str, float]:
-    "The levels of Eq. 1, with durations drawn 20000 times where they are random; `choice()` is H_c."
-    if any(not isinstance(t, (int, float)) for name, t in task.env.timing.items() if name in ("stimulus", "sample", "test")):
-        raise ValueError(f"task {task.name} knows its loss levels only for evidence of fixed duration, got timing {task.env.timing}")
+    """The levels of Eq. 1, with durations drawn 20000 times where they are random; `choice()` is
+    H_c."""
+    if any(not isinstance(t, (int, float)) for name, t in task.env.timing.items()
+           if name in ("stimulus", "sample", "test")):
+        raise ValueError(f"task {task.name} knows its loss levels only for evidence of fixed "
+                         f"duration, got timing {task.env.timing}")
     periods = task.periods(generator(0, f"references/{task.name}"), 20000)
     length = lambda name: periods[name][1] - periods[name][0]
     d, T = length("decision").mean(), length("trial").mean()
@@ -253,32 +288,43 @@ def _references(task, choice) -> dict[str, float]:
         for begun, over in zip(counts(wait), counts(done)[:-1]):
             running = len(done) - over
             q = (begun - over) / running
-            surprise_of_when -= running / len(done) * sum(p * math.log(p) for p in (q, 1 - q) if p > 0)
+            surprise_of_when -= running / len(done) * sum(p * math.log(p) for p in (q, 1 - q)
+                                                          if p > 0)
     share = d / T
     constant = -sum(p * math.log(p) for p in (1 - share,) if p > 0) - share * math.log(share / 2)
-    return {"silent": math.log(3), "constant": constant, "when": float(share * math.log(2)), "ideal": float(share * choice() + surprise_of_when / T)}
+    return {"silent": math.log(3), "constant": constant, "when": float(share * math.log(2)),
+            "ideal": float(share * choice() + surprise_of_when / T)}
 
 # %% ../nbs/lib/22_neurogym_tasks.ipynb #695bef9a
-def _pulled(theta, angle, coherence): return np.cos(theta - angle[:, None]) * (coherence / 200)[:, None] + .5      # ring of channels pulled towards an angle, [trial, channel]
+def _pulled(theta, angle, coherence):
+    # ring of channels pulled towards an angle, [trial, channel]
+    return np.cos(theta - angle[:, None]) * (coherence / 200)[:, None] + .5
 
 class PerceptualDecision(NeurogymTask):
     "PerceptualDecisionMaking-v0 of neurogym 2.3.1 (britten1992): 2AF of zhang2024 and liu2024."
     name, env_name = "2af", "PerceptualDecisionMaking-v0"
     short = dict(fixation=0, stimulus=700, delay=0, decision=100)
-    input_names, output_names = ("fixation", "channel 1", "channel 2"), ("fixate", "choose 1", "choose 2")
-    deviations = ("Rows are single trials; zhang2024's base notebook cuts a continuous stream (batching='stream'). The fixation input is on during fixation only, as in the environment. "
+    input_names, output_names = ("fixation", "channel 1",
+                                 "channel 2"), ("fixate", "choose 1", "choose 2")
+    deviations = ("Rows are single trials; zhang2024's base notebook cuts a continuous stream "
+                  "(batching='stream'). The fixation input is on during fixation only, as in the "
+                  "environment. "
                   "zhang2024 does not state its version of neurogym; this is 2.3.1.")
 
     def conditions(self, rng, n_trials):
-        return dict(ground_truth=rng.choice(self.env.choices, n_trials), coh=rng.choice(self.env.cohs, n_trials))
+        return dict(ground_truth=rng.choice(self.env.choices, n_trials),
+                    coh=rng.choice(self.env.cohs, n_trials))
 
     def build(self, conditions, during, noise):
-        "inputs and targets of trials with these conditions and periods [time, trial]; `noise(shape)` is added to the stimulus."
-        conditions, during = self._asked(conditions, during, ground_truth=self.env.choices, coh=None)
+        """inputs and targets of trials with these conditions and periods [time, trial];
+        `noise(shape)` is added to the stimulus."""
+        conditions, during = self._asked(conditions, during, ground_truth=self.env.choices,
+                                         coh=None)
         truth, theta = conditions["ground_truth"], self.env.theta
         stimulus = _pulled(theta, theta[truth], np.asarray(conditions["coh"], float))
         seen = (stimulus + noise((self.longest, *stimulus.shape))) * during["stimulus"][..., None]
-        return dict(inputs=np.concatenate([during["fixation"][..., None], seen], -1), targets=during["decision"] * (truth + 1))
+        return dict(inputs=np.concatenate([during["fixation"][..., None], seen], -1),
+                    targets=during["decision"] * (truth + 1))
 
     def references(self):
         return _references(self, lambda: choice_entropy(_discriminability(self)))
@@ -288,24 +334,34 @@ class DelayMatch(NeurogymTask):
     "DelayMatchSample-v0 of neurogym 2.3.1 (miller1996): DMS of zhang2024 and liu2024."
     name, env_name, cued = "dms", "DelayMatchSample-v0", True
     short = dict(fixation=0, sample=100, delay=500, test=100, decision=100)
-    input_names, output_names = ("fixation", "channel 1", "channel 2"), ("fixate", "match", "non-match")
-    deviations = "Rows are single trials; zhang2024's base notebook cuts a continuous stream (batching='stream'). zhang2024 does not state its version of neurogym; this is 2.3.1."
+    input_names, output_names = ("fixation", "channel 1",
+                                 "channel 2"), ("fixate", "match", "non-match")
+    deviations = ("Rows are single trials; zhang2024's base notebook cuts a continuous stream "
+                  "(batching='stream'). zhang2024 does not state its version of neurogym; this is "
+                  "2.3.1.")
 
     def conditions(self, rng, n_trials):
-        return dict(ground_truth=rng.choice(self.env.choices, n_trials), sample_theta=rng.choice(self.env.theta, n_trials))
+        return dict(ground_truth=rng.choice(self.env.choices, n_trials),
+                    sample_theta=rng.choice(self.env.theta, n_trials))
 
     def build(self, conditions, during, noise):
-        "inputs and targets of trials with these conditions and periods [time, trial]; `noise(shape)` is added to both stimuli."
-        conditions, during = self._asked(conditions, during, ground_truth=self.env.choices, sample_theta=None)
+        """inputs and targets of trials with these conditions and periods [time, trial];
+        `noise(shape)` is added to both stimuli."""
+        conditions, during = self._asked(conditions, during, ground_truth=self.env.choices,
+                                         sample_theta=None)
         truth, first, theta = conditions["ground_truth"], conditions["sample_theta"], self.env.theta
         second = np.where(truth == 1, first, np.mod(first + np.pi, 2 * np.pi))
-        on, n = {name: during[name][..., None] for name in during}, (self.longest, len(truth), len(theta))
+        on, n = {name: during[name][..., None]
+                 for name in during}, (self.longest, len(truth), len(theta))
         hundred = np.full(len(truth), 100.)
-        seen = on["sample"] * _pulled(theta, first, hundred) + on["test"] * _pulled(theta, second, hundred) + (on["sample"] | on["test"]) * noise(n)
-        return dict(inputs=np.concatenate([on["trial"] & ~on["decision"], seen], -1), targets=during["decision"] * truth)
+        seen = (on["sample"] * _pulled(theta, first, hundred) + on["test"]
+                * _pulled(theta, second, hundred) + (on["sample"] | on["test"]) * noise(n))
+        return dict(inputs=np.concatenate([on["trial"] & ~on["decision"], seen], -1),
+                    targets=during["decision"] * truth)
 
     def references(self):
-        mu = lambda period: self.env.timing[period] // self.env.dt / np.sqrt(2 * max(self.env.timing[period] // self.env.dt, 1)) / max(self.env.sigma, 1e-6)
+        mu = lambda period: self.env.timing[period] // self.env.dt / np.sqrt(
+            2 * max(self.env.timing[period] // self.env.dt, 1)) / max(self.env.sigma, 1e-6)
         return _references(self, lambda: match_entropy(mu("sample"), mu("test")))
 
 # %% ../nbs/lib/22_neurogym_tasks.ipynb #5dc258dc
@@ -315,7 +371,9 @@ class ContextDecision(NeurogymTask):
     short = dict(fixation=0, stimulus=200, delay=500, decision=100)
     options = NeurogymTask.options + ("explicit",)
     output_names = ("fixate", "choose 1", "choose 2")
-    deviations = ("The context is given as an input, unlike neurogym 2.3.1's default, in which one fixed source counts and nothing depends on context. Trials differ in length; rows are padded at the end, where nothing counts.")
+    deviations = ("The context is given as an input, unlike neurogym 2.3.1's default, in which one "
+                  "fixed source counts and nothing depends on context. Trials differ in length; "
+                  "rows are padded at the end, where nothing counts.")
 
     def __init__(self,
         explicit:bool=True,     # an input says which source counts; False: always the first
@@ -323,23 +381,34 @@ class ContextDecision(NeurogymTask):
     ):
         explicit = flag("explicit", explicit)
         self.env_options = dict(use_expl_context=explicit)
-        self.input_names = ("fixation", "source 1a", "source 1b", "source 2a", "source 2b") + ("context 1", "context 2") * explicit
+        self.input_names = ("fixation", "source 1a", "source 1b", "source 2a",
+                            "source 2b") + ("context 1", "context 2") * explicit
         super().__init__(**options)
 
     def conditions(self, rng, n_trials):
         pick = lambda values: rng.choice(values, n_trials)
-        return dict(ground_truth=pick(self.env.choices), other_choice=pick(self.env.choices), context=pick(self.env.contexts), coh_1=pick(self.env.cohs), coh_2=pick(self.env.cohs))
+        return dict(ground_truth=pick(self.env.choices), other_choice=pick(self.env.choices),
+                    context=pick(self.env.contexts), coh_1=pick(self.env.cohs),
+                    coh_2=pick(self.env.cohs))
 
     def build(self, conditions, during, noise):
-        "inputs and targets of trials with these conditions and periods [time, trial]; `noise(shape)` is added to both sources."
-        conditions, during = self._asked(conditions, during, ground_truth=self.env.choices, other_choice=self.env.choices, context=self.env.contexts, coh_1=None, coh_2=None)
-        truth, other, context = (conditions[name] for name in ("ground_truth", "other_choice", "context"))
+        """inputs and targets of trials with these conditions and periods [time, trial];
+        `noise(shape)` is added to both sources."""
+        conditions, during = self._asked(conditions, during, ground_truth=self.env.choices,
+                                         other_choice=self.env.choices, context=self.env.contexts,
+                                         coh_1=None, coh_2=None)
+        truth, other, context = (conditions[name]
+                                 for name in ("ground_truth", "other_choice", "context"))
         theta = self.env.theta
-        choice = np.where(context == 0, [truth, other], [other, truth]) - 1                  # what source 1 and source 2 point to
-        sources = np.concatenate([_pulled(theta, theta[choice[i]], conditions[f"coh_{i + 1}"].astype(float)) for i in (0, 1)], -1)
+        # what source 1 and source 2 point to
+        choice = np.where(context == 0, [truth, other], [other, truth]) - 1
+        sources = np.concatenate([_pulled(
+            theta, theta[choice[i]], conditions[f"coh_{i + 1}"].astype(float)) for i in (0, 1)], -1)
         seen = (sources + noise((self.longest, *sources.shape))) * during["stimulus"][..., None]
-        cue = [during["trial"][..., None] * np.eye(2)[context]] if len(self.env.contexts) == 2 else []
-        return dict(inputs=np.concatenate([during["fixation"][..., None], seen, *cue], -1), targets=during["decision"] * truth)
+        cue = [during["trial"][..., None]
+               * np.eye(2)[context]] if len(self.env.contexts) == 2 else []
+        return dict(inputs=np.concatenate([during["fixation"][..., None], seen, *cue], -1),
+                    targets=during["decision"] * truth)
 
     def references(self):
         return _references(self, lambda: choice_entropy(_discriminability(self)))

@@ -25,7 +25,8 @@ class adam:
             real(name, getattr(self, name), 0, *below)
 
     def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
-        "The step at learning rate 1 for gradient `g`, the n-th (from 1); `memory` is kept between steps and updated."
+        """The step at learning rate 1 for gradient `g`, the n-th (from 1); `memory` is kept
+        between steps and updated."""
         m, v = (_kept(memory, name, g) for name in ("m", "v"))
         m.mul_(self.beta1).add_(g, alpha=1 - self.beta1)
         v.mul_(self.beta2).addcmul_(g, g, value=1 - self.beta2)
@@ -47,7 +48,8 @@ class sgd:
 @checked
 @dataclass(frozen=True)
 class clipped_sgd(sgd):
-    "Gradient descent with momentum, on gradients that are shortened to a length where they are longer (Eq. 2)."
+    """Gradient descent with momentum, on gradients that are shortened to a length where they are
+    longer (Eq. 2)."""
     norm:float = 1.      # longest gradient of a network, all its numbers together
 
     def __post_init__(self):
@@ -73,5 +75,6 @@ def get_optimizer(
     "The optimizer of that name with its defaults, or the one given."
     if type(optimizer) in OPTIMIZERS.values(): return optimizer
     if not (isinstance(optimizer, str) and optimizer in OPTIMIZERS):
-        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, or one with settings, like sgd(momentum=0.9); got {shown(optimizer)}")
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, or one with settings, "
+                         f"like sgd(momentum=0.9); got {shown(optimizer)}")
     return OPTIMIZERS[optimizer]()

@@ -22,24 +22,32 @@ def autograd_gradient(
     trials:Trials,
     rule="bptt",        # a name or a Rule
 ) -> tuple[Tensor, Params]:   # loss [run], gradient
-    "The gradient of a rule by automatic differentiation with parts detached; RuntimeError when it leaves a trained tensor without gradient."
+    """The gradient of a rule by automatic differentiation with parts detached; RuntimeError when
+    it leaves a trained tensor without gradient."""
     rule, f, a = get_rule(rule), ACTIVATIONS[model.activation][0], model.alpha
-    leaves = {name: t.detach().clone().requires_grad_(name != "h0") for name, t in params.tensors().items()}
+    leaves = {name: t.detach().clone().requires_grad_(name != "h0")
+              for name, t in params.tensors().items()}
     p = Params(**leaves, seeds=params.seeds)
     x, T = trials.inputs.expand(len(p), -1, -1, -1), trials.inputs.shape[-3]
     bias, bias_out = (0 if v is None else v[:, None] for v in (p.b, p.b_out))
-    M, B, types = (t if t is None else t.detach() for t in (back_matrix(rule, p), feedback_matrix(rule, p), type_mean(p.W_h, rule.types)))
-    u = h = start_state(p, x.shape[2])              # u: the argument of the nonlinearity; in the current form it is the state
+    M, B, types = (t if t is None else t.detach()
+                   for t in (back_matrix(rule, p), feedback_matrix(rule, p),
+                             type_mean(p.W_h, rule.types)))
+    # u: the argument of the nonlinearity; in the current form it is the state
+    u = h = start_state(p, x.shape[2])
     rates, outputs = [], []
     for t in range(T):
         r = model.rate(h)
         cut = rule.window and (T - t) % rule.window == 0
-        recurrent = (r if rule.back == "full" and rule.gate and rule.mu == 1 and not cut else r.detach()) @ p.W_h.mT
-        if rule.back in ("diagonal", "types") and not cut: recurrent = recurrent + ((r - r.detach()) if rule.gate else (u - u.detach())) @ M.mT
+        recurrent = (r if rule.back == "full" and rule.gate and rule.mu == 1 and not cut
+                     else r.detach()) @ p.W_h.mT
+        if rule.back in ("diagonal", "types") and not cut:
+            recurrent = recurrent + ((r - r.detach()) if rule.gate else (u - u.detach())) @ M.mT
         u = a * (h if rule.leak else h.detach()) + (1 - a) * (recurrent + x[:, t] @ p.W_x.mT + bias)
         h = u if model.form == "current" else f(u)
         r = model.rate(h)
-        through = r @ p.w.mT if rule.feedback == "symmetric" else r.detach() @ p.w.mT + (r - r.detach()) @ B
+        through = (r @ p.w.mT if rule.feedback == "symmetric"
+                   else r.detach() @ p.w.mT + (r - r.detach()) @ B)
         rates.append(r); outputs.append(through + bias_out)
     rates, outputs = torch.stack(rates, 1), torch.stack(outputs, 1)
     loss = trials.loss(outputs)
@@ -52,10 +60,12 @@ def autograd_gradient(
     return loss.detach(), Params(**dict(zip(trained, grads)), seeds=params.seeds)
 
 def _hop(model, types, B, goal, rates, outputs):
-    "MDGL's message from the units a unit projects to, one step later: a constant for the derivative."
+    """MDGL's message from the units a unit projects to, one step later: a constant for the
+    derivative."""
     error = torch.autograd.grad(goal, outputs, retain_graph=True)[0]
     heard = model.slope(rates) * (error @ B[:, None].mT)
-    return torch.cat([(1 - model.alpha) * heard[:, 1:] @ types[:, None], torch.zeros_like(heard[:, :1])], 1).detach()
+    return torch.cat([(1 - model.alpha) * heard[:, 1:] @ types[:, None],
+                      torch.zeros_like(heard[:, :1])], 1).detach()
 
 # %% ../nbs/lib/31_oracles.ipynb #36fa8b44
 @checked
@@ -65,18 +75,23 @@ def online_gradient(
     trials:Trials,
     rule="bptt",        # a name or a Rule
 ) -> tuple[Tensor, Params]:   # loss [run], gradient
-    "The gradient of a rule, computed forward in time with nothing stored but the present (Eqs. 1 to 3)."
+    """The gradient of a rule, computed forward in time with nothing stored but the present (Eqs.
+    1 to 3)."""
     rule = get_rule(rule)
-    if rule.back in ("full", "types"): return gradient(model, params, trials, get_rule(rule, forward=True))
+    if rule.back in ("full", "types"):
+        return gradient(model, params, trials, get_rule(rule, forward=True))
     with torch.no_grad(): return _with_traces(model, params, trials, rule)
 
 def _with_traces(model, params, trials, rule):
     a, n = model.alpha, model.n_hidden
     hidden, outputs = model(params, trials.inputs)
-    error, B, types = trials.error(outputs), feedback_matrix(rule, params), type_mean(params.W_h, rule.types)
+    error, B, types = (trials.error(outputs), feedback_matrix(rule, params),
+                       type_mean(params.W_h, rule.types))
     M = back_matrix(rule, params)
-    own = torch.zeros_like(params.W_h[:, 0]) if M is None else M.diagonal(dim1=1, dim2=2)      # diag M, [run, unit]
-    x, h = trials.inputs.expand(len(params), -1, -1, -1), start_state(params, trials.inputs.shape[-2])
+    # diag M, [run, unit]
+    own = torch.zeros_like(params.W_h[:, 0]) if M is None else M.diagonal(dim1=1, dim2=2)
+    x, h = trials.inputs.expand(len(params), -1, -1,
+                                -1), start_state(params, trials.inputs.shape[-2])
     # [run, trial, post, what it received]
     E = torch.zeros(*h.shape, n + model.n_in + 1, dtype=h.dtype, device=h.device)
     total = w = b_out = 0
@@ -92,4 +107,5 @@ def _with_traces(model, params, trials, rule):
         if rule.hop: total = total + (((1 - a) * L @ types)[..., None] * before).sum(1)
         w, b_out = w + error[:, t].mT @ r, b_out + error[:, t].sum(1)
     W_h, W_x, b = total[..., :n], total[..., n:-1], total[..., -1]
-    return trials.loss(outputs), Params(W_h, W_x, w, *((b, b_out) if model.bias else (None, None)), seeds=params.seeds)
+    return trials.loss(outputs), Params(W_h, W_x, w, *((b, b_out) if model.bias else (None, None)),
+                                        seeds=params.seeds)

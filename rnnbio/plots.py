@@ -17,18 +17,25 @@ from matplotlib.ticker import LogLocator
 from .checks import checked, count, numbers, one_of, real, shown
 
 # %% ../nbs/lib/13_plots.ipynb #de0e577b
-STYLE = {"font.size": 8, "axes.titlesize": 8, "figure.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7,
-         "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "legend.frameon": False,
-         "lines.linewidth": 1.2, "figure.dpi": 120, "savefig.dpi": 300, "pdf.fonttype": 42, "svg.hashsalt": "rnnbio"}
+STYLE = {"font.size": 8, "axes.titlesize": 8, "figure.titlesize": 9, "axes.labelsize": 8,
+         "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7,
+         "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left",
+         "legend.frameon": False,
+         "lines.linewidth": 1.2, "figure.dpi": 120, "savefig.dpi": 300, "pdf.fonttype": 42,
+         "svg.hashsalt": "rnnbio"}
 
-RULE_COLORS = {"bptt": "#000000", "rtrl": "#666666", "eprop": "#0072B2", "eprop_state": "#56B4E9", "rflo": "#009E73",
+RULE_COLORS = {"bptt": "#000000", "rtrl": "#666666", "eprop": "#0072B2", "eprop_state": "#56B4E9",
+               "rflo": "#009E73",
                "snap1": "#E69F00", "modprop": "#D55E00", "mdgl": "#CC79A7", "tbptt": "#B8A800"}
-RULE_LABELS = {"bptt": "BPTT", "rtrl": "RTRL", "eprop": "e-prop", "eprop_state": "e-prop (state detached)", "rflo": "RFLO", "snap1": "SnAp-1",
+RULE_LABELS = {"bptt": "BPTT", "rtrl": "RTRL", "eprop": "e-prop",
+               "eprop_state": "e-prop (state detached)", "rflo": "RFLO", "snap1": "SnAp-1",
                "modprop": "ModProp", "mdgl": "MDGL", "tbptt": "truncated BPTT"}
 
-TASK_COLORS = {"flipflop": "#332288", "mante": "#CC6677", "romo": "#117733"}       # apart from those of the rules
+# apart from those of the rules
+TASK_COLORS = {"flipflop": "#332288", "mante": "#CC6677", "romo": "#117733"}
 STRUCTURE_COLORS = {      # of initial connectivity (liu2024); Gaussian: its null
-    "Gaussian": "0.35", "cell types": "#882255", "connectome": "#44AA99", "Dale's law": "#999933", "chains": "#AA4499"}
+    "Gaussian": "0.35", "cell types": "#882255", "connectome": "#44AA99", "Dale's law": "#999933",
+    "chains": "#AA4499"}
 
 # %% ../nbs/lib/13_plots.ipynb #960eee0f
 @checked
@@ -157,7 +164,8 @@ def plot_trial(
     input_names = input_names and _names("input_names", input_names)
     output_names = output_names and _names("output_names", output_names)
     with figure_style():
-        fig, (top, bottom) = plt.subplots(2, 1, figsize=(3.4, 2.6), sharex=True, layout="constrained")
+        fig, (top, bottom) = plt.subplots(2, 1, figsize=(3.4, 2.6), sharex=True,
+                                          layout="constrained")
         _channels(top, t, inputs, input_names)
         if targets.ndim == 1:
             bottom.step(t[on], targets[on], where="mid", color="k")
@@ -301,7 +309,8 @@ def plot_against_gain(
     if learned is not None:
         x = np.broadcast_to(gains, values.shape)
         for which, face in (learned, color), (~learned, "none"):
-            ax.scatter(x[which], values[which], s=7, facecolor=face, edgecolor=color, lw=.6, alpha=.7)
+            ax.scatter(x[which], values[which], s=7, facecolor=face, edgecolor=color, lw=.6,
+                       alpha=.7)
     ax.set(xlabel="gain")
 
 # %% ../nbs/lib/13_plots.ipynb #e6844e36
@@ -314,7 +323,8 @@ def plot_treatments(
     start:int,           # first step shown
     title:str,
 ):                       # matplotlib figure
-    "Learning curves by treatment, a panel for each gain, bars of the final loss; a row for each alpha."
+    """Learning curves by treatment, a panel for each gain, bars of the final loss; a row for
+    each alpha."""
     curves, ends = _numbers_in("curves", curves, 3, 2), _numbers_in("ends", ends, 2, 2)
     ends = {row: _at("ends", ends, row) for row in curves}
     n_gains = len(next(iter(curves.values())))
@@ -327,8 +337,10 @@ def plot_treatments(
             _color(f"colors[{name!r}]", _at("colors", colors, name))
             _columns(f"ends[{row!r}][{name!r}]", values, n_gains, "gains")
     with figure_style():
-        figure, axes = plt.subplots(len(curves), n_gains + 1, figsize=(7.2, .6 + 1.7 * len(curves)), sharey=True,
-                                    layout="constrained", squeeze=False, width_ratios=[1] * n_gains + [1.6])
+        figure, axes = plt.subplots(len(curves), n_gains + 1, figsize=(7.2, .6 + 1.7 * len(curves)),
+                                    sharey=True,
+                                    layout="constrained", squeeze=False,
+                                    width_ratios=[1] * n_gains + [1.6])
         for row, (alpha, panels) in zip(axes, curves.items()):
             for ax, (gain, treated) in zip(row, panels.items()):
                 plot_learning(ax, treated, colors, {"": level}, start)
@@ -348,7 +360,8 @@ def _bars(ax, gains, ends, colors):
     width = .8 / len(colors)
     for i, (name, values) in enumerate(ends.items()):
         at = np.arange(len(gains)) + (i - (len(colors) - 1) / 2) * width
-        ax.bar(at, values.mean(0), width, yerr=values.std(0), color=colors[name], error_kw={"lw": .6},
+        ax.bar(at, values.mean(0), width, yerr=values.std(0), color=colors[name],
+               error_kw={"lw": .6},
                label=name)
     ax.set(xticks=range(len(gains)), xticklabels=[f"{g:g}" for g in gains], title="at the end")
 
@@ -360,7 +373,8 @@ def plot_choices(
     levels:dict,         # choice: loss of knowing when to answer but not what
     title:str,
 ):                       # matplotlib figure
-    "Final loss against gain, geometric mean and standard deviation over seeds, a panel for each choice."
+    """Final loss against gain, geometric mean and standard deviation over seeds, a panel for
+    each choice."""
     panels, gains = _numbers_in("panels", panels, 2, 2), numbers("gains", gains, 1)
     levels = _levels("levels", levels)
     for name, by_rule in panels.items():
@@ -372,15 +386,18 @@ def plot_choices(
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     with figure_style():
-        figure, axes = plt.subplots(rows, columns, figsize=(7.2, .5 + 1.75 * rows), layout="constrained",
+        figure, axes = plt.subplots(rows, columns, figsize=(7.2, .5 + 1.75 * rows),
+                                    layout="constrained",
                                     squeeze=False)
         for ax, (name, by_rule) in zip(axes.ravel(), panels.items()):
             for i, (rule, values) in enumerate(by_rule.items()):
                 mean, std = np.nanmean(np.log(values), 0), np.nanstd(np.log(values), 0)
                 middle, low, high = np.exp(mean), np.exp(mean - std), np.exp(mean + std)
-                ax.errorbar(gains, middle, [middle - low, high - middle], color=RULE_COLORS[rule], marker="o",
+                ax.errorbar(gains, middle, [middle - low, high - middle], color=RULE_COLORS[rule],
+                            marker="o",
                             ms=3, capsize=1.5, lw=1)
-                text = ax.annotate(effects[name, rule], (.03, .97 - .11 * i), xycoords="axes fraction",
+                text = ax.annotate(effects[name, rule], (.03, .97 - .11 * i),
+                                   xycoords="axes fraction",
                                    va="top", fontsize=6, color=RULE_COLORS[rule])
                 text.set_in_layout(False)
             ax.axhline(levels[name], color="0.5", lw=.8, ls=":")
@@ -416,7 +433,8 @@ def plot_conditions(
         _at("levels names a panel: rows", [(q, c) for q in rows for c in columns], panel)
     size = (min(7.2, 1. + 2. * len(columns)), .7 + 1.25 * len(rows))
     with figure_style():
-        figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey="row",
+        figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True,
+                                    sharey="row",
                                     layout="constrained", squeeze=False)
         for (quantity, panels), line in zip(rows.items(), axes):
             for ax, (column, values) in zip(line, panels.items()):
@@ -439,7 +457,8 @@ def name_conditions(
     "The names of the conditions under the axis, slanted where they would not fit."
     names = _names("conditions", conditions)
     fits = max(map(len, names)) * len(names) < 28
-    ax.set_xticks(range(len(names)), names, rotation=0 if fits else 30, ha="center" if fits else "right",
+    ax.set_xticks(range(len(names)), names, rotation=0 if fits else 30,
+                  ha="center" if fits else "right",
                   rotation_mode="anchor")
     ax.set_xlim(-.5, len(names) - .5)
 
@@ -460,7 +479,8 @@ def plot_paired(
     ax.plot(range(values.shape[1]), values.T, color="0.8", lw=.5, zorder=1)
     for k, color in enumerate(colors):
         for which, face in (learned[:, k], color), (~learned[:, k], "white"):
-            ax.scatter(np.full(which.sum(), k), values[which, k], s=9, facecolor=face, edgecolor=color, lw=.6,
+            ax.scatter(np.full(which.sum(), k), values[which, k], s=9, facecolor=face,
+                       edgecolor=color, lw=.6,
                        zorder=2)
         kept = values[learned[:, k], k]
         if np.isfinite(kept).any():
@@ -468,5 +488,6 @@ def plot_paired(
     for name, level in levels.items():
         ax.axhline(level, color="0.5", lw=.8, ls=":", zorder=0)
         if names:
-            ax.annotate(name, (.02, level), xycoords=("axes fraction", "data"), va="bottom", fontsize=6,
+            ax.annotate(name, (.02, level), xycoords=("axes fraction", "data"), va="bottom",
+                        fontsize=6,
                         color="0.4")

@@ -26,7 +26,8 @@ import pandas as pd
 import torch
 import xarray as xr
 from matplotlib.figure import Figure as Picture
-from .checks import checked, count, known_options, numbers, one_of, parse_json, plain, shown, text
+from .checks import (checked, count, known_options, numbers, one_of, parse_json, plain,
+                           shown, text)
 from .claims import judge, load_claims
 from .machine import project_root, switch, user_path, whole
 from .plots import moving_average
@@ -37,9 +38,11 @@ PROFILES = ("quick", "paper", "full", "test")
 def pick_device(
     device:str="auto",    # auto, cpu or cuda
 ) -> str:
-    "cuda when there is one and `auto` is asked for; ValueError when it is asked for by name and missing."
+    """cuda when there is one and `auto` is asked for; ValueError when it is asked for by name
+    and missing."""
     one_of("device", device, ("auto", "cpu", "cuda"))
-    if device == "cuda" and not torch.cuda.is_available(): raise ValueError("device is 'cuda', but torch finds no GPU: use 'auto' or 'cpu'")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but torch finds no GPU: use 'auto' or 'cpu'")
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 # %% ../nbs/lib/15_report.ipynb #6cf57171
@@ -51,7 +54,8 @@ def check_parameters(
 ) -> None:
     "TypeError when papermill was given a parameter that figure notebooks do not have."
     for i, cell in enumerate(cells): text(f"cells[{i}]", cell)
-    lines = [line for cell in cells if cell.startswith("# Parameters\n") for line in _statements(cell)]
+    lines = [line for cell in cells if cell.startswith("# Parameters\n")
+             for line in _statements(cell)]
     given = [ast.unparse(target) for line in lines for target in getattr(line, "targets", ())]
     known_options("a figure notebook", given, PARAMETERS)
 
@@ -62,23 +66,28 @@ def _statements(cell):
 
 # %% ../nbs/lib/15_report.ipynb #d368c319
 class Figure:
-    "One figure of one paper in one profile: its settings (as attributes), seeds, device and files. Bad parameters raise before anything runs."
+    """One figure of one paper in one profile: its settings (as attributes), seeds, device and
+    files. Bad parameters raise before anything runs."""
     @checked
     def __init__(self,
         name:str,            # paper/notebook, like "zhang2024/fig1_initial_gain"
         profile:str,         # quick, paper or full
         seed:int,            # first of the seeds
         device:str,          # auto, cpu or cuda
-        out,                 # folder for the files, ~ is the user's home; "": figures/<profile>/<paper>, or <profile>-seed<seed>
+        # folder for the files, ~ is the user's home; "": figures/<profile>/<paper>, or
+        # <profile>-seed<seed>
+        out,
         quick:dict,          # settings of the quick profile; `n_seeds` is one of them
         paper:dict={},       # what differs in the paper profile
-        full:dict={},        # what differs from that where even the paper's sizes leave something out
+        # what differs from that where even the paper's sizes leave something out
+        full:dict={},
         test:dict={},        # what differs in the test of the notebook
     ):
         check_parameters(_cells_run())
         one_of("profile", profile, PROFILES)
         self.profile = "test" if switch("IN_TEST") else profile
-        self.settings = quick | {"quick": {}, "paper": paper, "full": paper | full, "test": test}[self.profile]
+        self.settings = quick | {"quick": {}, "paper": paper, "full": paper | full,
+                                 "test": test}[self.profile]
         self.name, self.seed, self.device = name, count("seed", seed, 0), pick_device(device)
         self.paper, self.notebook, claims = _place(name)
         if "n_seeds" not in self.settings:
@@ -86,7 +95,8 @@ class Figure:
         self.seeds = range(self.seed, self.seed + count("n_seeds", self.settings["n_seeds"]))
         self.claims = load_claims(claims)
         self.evidence, self.conditions, self.checks, self.sweeps, self.keys, self.training_s, self.begin = {}, [], [], [], set(), 0., time.time()
-        self.source = source_state(project_root())             # as the figure began: what it imported
+        # as the figure began: what it imported
+        self.source = source_state(project_root())
         self.folder = self._folder(out)
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -106,32 +116,43 @@ class Figure:
                                  f"{', '.join(map(str, settings))}")
         return settings[name]
 
-    def __repr__(self): return f"{self.name}, {self.profile} profile, seeds {self.seeds[0]} to {self.seeds[-1]}, {self.device}: {self.settings}"
+    def __repr__(self):
+        return (f"{self.name}, {self.profile} profile, seeds {self.seeds[0]} to {self.seeds[-1]}, "
+                f"{self.device}: {self.settings}")
 
     @checked
     def save(self,
         figure:Picture,        # matplotlib figure
-        table:pd.DataFrame,    # every number drawn, one observation a row; no label that reads as missing
+        # every number drawn, one observation a row; no label that reads as missing
+        table:pd.DataFrame,
     ) -> None:
         "PNG, PDF and CSV; each appears complete or not at all."
         _refuse_lost_labels(table)
-        files = {"png": lambda p: figure.savefig(p, format="png"), "pdf": lambda p: figure.savefig(p, format="pdf", metadata={"CreationDate": None}),
-                 "csv": lambda p: table.to_csv(p, index=False, float_format="%.6g", lineterminator="\n")}
+        files = {"png": lambda p: figure.savefig(p, format="png"),
+                 "pdf": lambda p: figure.savefig(p, format="pdf", metadata={"CreationDate": None}),
+                 "csv": lambda p: table.to_csv(p, index=False, float_format="%.6g",
+                                               lineterminator="\n")}
         for kind, write in files.items(): whole(self.folder / f"{self.notebook}.{kind}", write)
 
     @checked
     def tally(self,
         runs:xr.Dataset, # of a sweep
-        level:float,     # a run has learned when its mean loss over the last tenth is below this ...
+        # a run has learned when its mean loss over the last tenth is below this ...
+        level:float,
         share:float=.9,  # ... times this, so that noise around it does not count
         **labels,        # what these runs are: rule="bptt"
     ) -> pd.DataFrame:   # per condition: runs, diverged, not learned, learning rate and how it was chosen
-        "Count runs that diverged and runs that did not learn. The table also goes to the figure's JSON, with which runs these are and how long they took."
+        """Count runs that diverged and runs that did not learn. The table also goes to the
+        figure's JSON, with which runs these are and how long they took."""
         _refuse_other_data(runs, ("loss", "diverged", "key", "seconds"), ("seed", "step"))
         labels = plain("labels", _plain(labels))
-        last = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10), None)).mean("step", skipna=False)
-        per_seed = xr.Dataset(dict(runs=xr.ones_like(last, int), diverged=(runs.diverged >= 0) | (runs.key == ""), not_learned=last >= share * level))
-        table = per_seed.sum("seed").assign({name: runs[name].isel(seed=0, drop=True) for name in ("lr", "lr_note") if name in runs and "seed" in runs[name].dims})
+        last = runs.loss.isel(step=slice(-max(1, runs.sizes["step"] // 10),
+                                         None)).mean("step", skipna=False)
+        per_seed = xr.Dataset(dict(runs=xr.ones_like(last, int), diverged=(runs.diverged >= 0)
+                                   | (runs.key == ""), not_learned=last >= share * level))
+        table = per_seed.sum("seed").assign({name: runs[name].isel(seed=0, drop=True)
+                                             for name in ("lr", "lr_note")
+                                             if name in runs and "seed" in runs[name].dims})
         # an axis, where a sweep has seeds only
         rows = table.expand_dims("row").to_dataframe().reset_index()
         table = rows.drop(columns=["row", "seed"], errors="ignore").assign(**labels)
@@ -145,8 +166,10 @@ class Figure:
     def compare(self,
         table:pd.DataFrame,    # columns quantity, ours, paper, source: one row for each number
     ) -> pd.DataFrame:
-        "Numbers of ours beside those of the paper; they go to the figure's JSON and to the report. No verdict hangs on them."
-        for name in ("quantity", "ours", "paper", "source"): one_of("column of compare", name, table.columns)
+        """Numbers of ours beside those of the paper; they go to the figure's JSON and to the
+        report. No verdict hangs on them."""
+        for name in ("quantity", "ours", "paper", "source"):
+            one_of("column of compare", name, table.columns)
         rows = table[["quantity", "ours", "paper", "source"]].to_dict("records")
         self.checks += plain("table", _plain(rows))
         return table
@@ -154,7 +177,8 @@ class Figure:
     @checked
     def judge(self,
         id:str,          # of the claim, in claims.toml
-        values,          # its statistic, one for each seed, or a table [seed, condition] that should rise or fall
+        # its statistic, one for each seed, or a table [seed, condition] that should rise or fall
+        values,
         beside:str="",   # the other choice it is judged under: "alpha = 0.5"; "": ours
     ) -> None:
         "Evidence on one claim; the verdict waits for `report`, since tests are corrected together."
@@ -167,12 +191,20 @@ class Figure:
 
     def report(self) -> pd.DataFrame:
         "Verdicts of the figure's claims; they and where they come from go to its JSON."
-        verdicts = [replace(v, beside=beside) for beside, evidence in self.evidence.items() for v in judge(evidence, self.claims, self.profile)]
-        facts = dict(figure=self.name, **self.source, profile=self.profile, seeds=list(self.seeds), device=device_name(self.device), settings=self.settings,
-                     duration_s=round(time.time() - self.begin, 1), training_s=round(self.training_s, 1),
-                     runs_sha256=hashlib.sha256("".join(sorted(self.keys)).encode()).hexdigest(), versions=versions(), sweeps=self.sweeps, conditions=self.conditions, checks=self.checks, claims=[asdict(v) for v in verdicts])
-        whole(self.folder / f"{self.notebook}.json", lambda p: p.write_text(json.dumps(_plain(facts), indent=1) + "\n", encoding="utf-8"))
-        return pd.DataFrame([dict(claim=v.claim.id, beside=v.beside, verdict=v.verdict, mean=v.mean, low=v.interval[0], high=v.interval[1], p=v.p, why=v.why, statistic=v.claim.statistic) for v in verdicts])
+        verdicts = [replace(v, beside=beside) for beside, evidence in self.evidence.items()
+                    for v in judge(evidence, self.claims, self.profile)]
+        facts = dict(figure=self.name, **self.source, profile=self.profile, seeds=list(self.seeds),
+                     device=device_name(self.device), settings=self.settings,
+                     duration_s=round(time.time() - self.begin, 1),
+                     training_s=round(self.training_s, 1),
+                     runs_sha256=hashlib.sha256("".join(sorted(self.keys)).encode()).hexdigest(),
+                     versions=versions(), sweeps=self.sweeps, conditions=self.conditions,
+                     checks=self.checks, claims=[asdict(v) for v in verdicts])
+        whole(self.folder / f"{self.notebook}.json",
+              lambda p: p.write_text(json.dumps(_plain(facts), indent=1) + "\n", encoding="utf-8"))
+        return pd.DataFrame([dict(claim=v.claim.id, beside=v.beside, verdict=v.verdict, mean=v.mean,
+                                  low=v.interval[0], high=v.interval[1], p=v.p, why=v.why,
+                                  statistic=v.claim.statistic) for v in verdicts])
 
 # %% ../nbs/lib/15_report.ipynb #be803f5d
 def _place(name):
@@ -216,11 +248,15 @@ def source_state(
 ) -> dict:          # revision: the commit; dirty: whether rnnbio/ or nbs/ differ from it; both None without git or a repository
     "Which source this is; one quick call of git that writes nothing."
     try:
-        asked = subprocess.run(["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--", "rnnbio", "nbs"], cwd=root, capture_output=True, text=True, timeout=10, check=True)
+        asked = subprocess.run([
+            "git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--", "rnnbio",
+            "nbs"], cwd=root, capture_output=True, text=True, timeout=10, check=True)
         head, *rest = asked.stdout.splitlines()
         commit = head.removeprefix("# branch.oid ")
     except (OSError, ValueError, subprocess.SubprocessError): return dict(revision=None, dirty=None)
-    return dict(revision=commit[:12], dirty=any(line[:1] != "#" for line in rest)) if (root / "rnnbio").is_dir() and commit != "(initial)" else dict(revision=None, dirty=None)
+    return (dict(revision=commit[:12], dirty=any(line[:1] != "#" for line in rest))
+            if (root / "rnnbio").is_dir() and commit != "(initial)"
+            else dict(revision=None, dirty=None))
 
 def _cells_run() -> list[str]:
     "What this notebook has run so far; nothing outside one."
@@ -240,7 +276,8 @@ def versions() -> dict[str, str]:
     def found(name):
         try: return version(name)
         except PackageNotFoundError: return "not installed"
-    return {"python": platform.python_version()} | {name: found(name) for name in ("rnnbio", "torch", "numpy", "scipy", "numba", "llvmlite", "neurogym")}
+    return {"python": platform.python_version()} | {name: found(name) for name in (
+        "rnnbio", "torch", "numpy", "scipy", "numba", "llvmlite", "neurogym")}
 
 def device_name(
     device:str="auto",    # auto, cpu or cuda
@@ -270,26 +307,46 @@ def report_text(
     root:Path,      # of the project
 ) -> str:
     "Every claim with its verdict, as Markdown."
-    lines = ["# Claims and verdicts", "", "Computed by the figures of the paper profile, with paired seeds; rules of the verdict: `nbs/lib/12_claims.ipynb`. Intervals are 95 %. "
-             "A verdict *beside* is the same test under another choice than ours. A claim is *fragile* when other seeds (`make figures PROFILE=paper SEED=100`) turn its verdict.", ""]
+    lines = ["# Claims and verdicts", "", "Computed by the figures of the paper profile, with "
+             "paired seeds; rules of the verdict: `nbs/lib/12_claims.ipynb`. Intervals are 95 %. "
+             "A verdict *beside* is the same test under another choice than ours. A claim is "
+             "*fragile* when other seeds (`make figures PROFILE=paper SEED=100`) turn its verdict.",
+             ""]
     for path in sorted((root / "nbs").glob("*/claims.toml")):
         paper, found = path.parent.name, {}
-        figures, again = (_facts(root.glob(f"figures/{folder}/{paper}/*.json")) for folder in ("paper", "paper-seed*"))
-        others = {(v["claim"]["id"], v["beside"], facts["seeds"][0]): v["verdict"] for facts in again for v in facts["claims"]}
+        figures, again = (_facts(root.glob(f"figures/{folder}/{paper}/*.json"))
+                          for folder in ("paper", "paper-seed*"))
+        others = {(v["claim"]["id"], v["beside"], facts["seeds"][0]): v["verdict"]
+                  for facts in again for v in facts["claims"]}
         for facts in figures:
             for v in facts["claims"]: found.setdefault(v["claim"]["id"], []).append(v)
-        lines += [f"## {paper}", "", "| claim | statistic | expected | mean and interval | p | verdict | the paper says | figure |", "|---|---|---|---|---|---|---|---|"]
+        lines += [f"## {paper}", "", "| claim | statistic | expected | mean and interval | p | "
+                  "verdict | the paper says | figure |", "|---|---|---|---|---|---|---|---|"]
         for id, claim in load_claims(path).items():
-            notebook = Path("nbs", paper, claim.figure + ".ipynb") if claim.figure.startswith("fig") else Path(claim.figure + ".ipynb")
-            link = f"{claim.figure} (to come)" if not (root / notebook).is_file() else f"[notebook](../../{notebook})"
-            if (root / "figures" / "paper" / paper / f"{claim.figure}.png").is_file(): link = f"[{claim.figure}]({paper}/{claim.figure}.png), {link}"
-            head, tail = f"**{id}.** {claim.claim} | {claim.statistic.replace('|', chr(92) + '|')} | {claim.expect} {claim.margin:g}", f"{claim.paper or '(our check)'} | {link}"
-            proved = not claim.figure.startswith("fig") and (root / notebook).is_file()      # an identity, asserted in a notebook that every `make test` runs
-            if id not in found: lines.append(f"| {head} | | | {'**reproduced**: asserted by `make test`' if proved else 'not judged yet'} | {tail} |")
+            notebook = (Path("nbs", paper, claim.figure + ".ipynb")
+                        if claim.figure.startswith("fig") else Path(claim.figure + ".ipynb"))
+            link = (f"{claim.figure} (to come)" if not (root / notebook).is_file()
+                    else f"[notebook](../../{notebook})")
+            if (root / "figures" / "paper" / paper / f"{claim.figure}.png").is_file():
+                link = f"[{claim.figure}]({paper}/{claim.figure}.png), {link}"
+            head, tail = (f"**{id}.** {claim.claim} | "
+                          f"{claim.statistic.replace('|', chr(92) + '|')} | {claim.expect} "
+                          f"{claim.margin:g}", f"{claim.paper or '(our check)'} | {link}")
+            # an identity, asserted in a notebook that every `make test` runs
+            proved = not claim.figure.startswith("fig") and (root / notebook).is_file()
+            if id not in found:
+                lines.append(
+                    f"| {head} | | | "
+                    f"{'**reproduced**: asserted by `make test`' if proved else 'not judged yet'} "
+                    f"| {tail} |")
             for v in found.get(id, []):
-                first, last = (f"{id} beside: {v['beside']} | | ", " | ") if v["beside"] else (head, tail)
-                lines.append(f"| {first} | {_number(v)} | {v['p']:.3f} | {_words(v, others)} | {last} |")
-        lines += ["", *(_made(facts) for facts in figures + again), "", *_beside([check | {"figure": facts["figure"].split("/")[1]} for facts in figures for check in facts.get("checks", ())])]
+                first, last = (f"{id} beside: {v['beside']} | | ",
+                               " | ") if v["beside"] else (head, tail)
+                lines.append(f"| {first} | {_number(v)} | {v['p']:.3f} | {_words(v, others)} | "
+                             f"{last} |")
+        lines += ["", *(_made(facts) for facts in figures + again), "",
+                  *_beside([check | {"figure": facts["figure"].split("/")[1]} for facts in figures
+                            for check in facts.get("checks", ())])]
     return "\n".join(lines)
 
 def _number(v) -> str:
@@ -301,24 +358,38 @@ def _facts(files) -> list[dict]:
 
 def _words(v, others) -> str:
     "The verdict, and what other seeds say: others holds verdicts by claim, choice and first seed."
-    again = {seed: verdict for (id, beside, seed), verdict in others.items() if (id, beside) == (v["claim"]["id"], v["beside"])}
-    turned = [f"{verdict} with seeds from {seed}" for seed, verdict in again.items() if verdict != v["verdict"]]
-    return f"**{v['verdict']}**" + (f": {v['why']}" if v["why"] else "") + (f"; **fragile**: {', '.join(turned)}" if turned else "; the same with other seeds" if again else "")
+    again = {seed: verdict for (id, beside, seed), verdict in others.items()
+             if (id, beside) == (v["claim"]["id"], v["beside"])}
+    turned = [f"{verdict} with seeds from {seed}" for seed, verdict in again.items()
+              if verdict != v["verdict"]]
+    return f"**{v['verdict']}**" + (f": {v['why']}" if v["why"]
+                                    else "") + (f"; **fragile**: {', '.join(turned)}" if turned
+                                                else "; the same with other seeds" if again else "")
 
 def _beside(checks) -> list[str]:
     "Numbers of ours beside the paper's."
     if not checks: return []
     number = lambda v: f"{v:.3g}" if isinstance(v, float | int) else str(v)
-    return ["Numbers beside the paper's:", "", "| figure | quantity | ours | paper | where from |", "|---|---|---|---|---|", *(f"| {c['figure']} | {c['quantity']} | {number(c['ours'])} | {number(c['paper'])} | {c['source']} |" for c in checks), ""]
+    return ["Numbers beside the paper's:", "", "| figure | quantity | ours | paper | where from |",
+            "|---|---|---|---|---|", *(f"| {c['figure']} | {c['quantity']} | {number(c['ours'])} | "
+                                       f"{number(c['paper'])} | {c['source']} |"
+                                       for c in checks), ""]
 
 def _made(facts) -> str:
     "One line on the runs behind a figure."
-    total = {name: sum(c[name] for c in facts["conditions"]) for name in ("runs", "diverged", "not_learned")}
+    total = {name: sum(c[name] for c in facts["conditions"])
+             for name in ("runs", "diverged", "not_learned")}
     chosen = [c["lr_note"] for c in facts["conditions"] if c.get("lr_note") is not None]
-    edge = f" In {sum(note != '' for note in chosen)} of {len(chosen)} conditions the chosen learning rate is at the edge of its grid." if chosen else ""
-    source = f" Source {facts['revision']}{' with uncommitted changes' if facts['dirty'] else ''}." if facts.get("revision") else ""
-    return (f"- {facts['figure']}, seeds {facts['seeds'][0]} to {facts['seeds'][-1]}: {total['runs']} runs, of which {total['diverged']} diverged and {total['not_learned']} did not learn.{edge} "
-            f"{facts['training_s'] / 60:.0f} minutes of training on {facts['device']}, without that of choosing rates.{source}")
+    edge = (f" In {sum(note != '' for note in chosen)} of {len(chosen)} conditions the chosen "
+            "learning rate is at the edge of its grid." if chosen else "")
+    source = (" Source "
+              f"{facts['revision']}{' with uncommitted changes' if facts['dirty'] else ''}."
+              if facts.get("revision") else "")
+    return (f"- {facts['figure']}, seeds {facts['seeds'][0]} to {facts['seeds'][-1]}: "
+            f"{total['runs']} runs, of which {total['diverged']} diverged and "
+            f"{total['not_learned']} did not learn.{edge} "
+            f"{facts['training_s'] / 60:.0f} minutes of training on {facts['device']}, without "
+            f"that of choosing rates.{source}")
 
 def write_report() -> None:
     "Write the report; its path on standard output."

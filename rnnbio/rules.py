@@ -24,9 +24,11 @@ from .trials import Trials, check_targets
 @checked
 @dataclass(frozen=True)
 class Rule:
-    "What credit flows back through one step (Eq. 1). Data: it can be named, compared, stored. ValueError for values that make no sense."
+    """What credit flows back through one step (Eq. 1). Data: it can be named, compared, stored.
+    ValueError for values that make no sense."""
     name:str
-    back:str = "none"               # M: none, full (W_h), diagonal (of W_h) or types (mean of W_h between cell types)
+    # M: none, full (W_h), diagonal (of W_h) or types (mean of W_h between cell types)
+    back:str = "none"
     # F: symmetric (w transposed), random, or a matrix [unit, n_out] or [run, unit, n_out]
     feedback:object = "symmetric"
     leak:bool = True                # does credit fade through the unit's own leak?
@@ -35,16 +37,21 @@ class Rule:
     hop:bool = False                # one plain hop through the mean of W_h between cell types
     # cell type of each unit: numbers; "cells": each its own; "dale": first 80 % excitatory
     types:object = "cells"
-    window:int|None = None          # M is cut every so many steps, counted from the end; None: never
-    forward:bool = False            # carried forward in time with the influence tensor of RTRL; the same numbers, much dearer
+    # M is cut every so many steps, counted from the end; None: never
+    window:int|None = None
+    # carried forward in time with the influence tensor of RTRL; the same numbers, much dearer
+    forward:bool = False
 
     def __post_init__(self):
         one_of("back", self.back, BACK)
-        if not isinstance(self.feedback, str): object.__setattr__(self, "feedback", _frozen(self.feedback))
+        if not isinstance(self.feedback, str):
+            object.__setattr__(self, "feedback", _frozen(self.feedback))
         else: one_of("feedback", self.feedback, ("symmetric", "random"))
         object.__setattr__(self, "types", _types(self.types))
         if self.window is not None: count("window", self.window)
-        if self.hop and self.forward: raise ValueError(f"rule {shown(self.name)}: a hop cannot be carried forward by the influence tensor, use forward=False")
+        if self.hop and self.forward:
+            raise ValueError(f"rule {shown(self.name)}: a hop cannot be carried forward by the "
+                             "influence tensor, use forward=False")
 
 BACK = ("none", "full", "diagonal", "types")
 
@@ -59,10 +66,14 @@ def _types(types) -> str|tuple:
 def _frozen(matrix) -> tuple:
     "A matrix as nested tuples, so that the rule stays hashable."
     try:
-        nested = np.asarray(matrix.detach().cpu() if isinstance(matrix, Tensor) else matrix, dtype=float)
+        nested = np.asarray(matrix.detach().cpu() if isinstance(matrix, Tensor) else matrix,
+                            dtype=float)
     except (TypeError, ValueError, OverflowError): nested = np.array(0.)
-    if nested.ndim not in (2, 3): raise ValueError(f"feedback must be 'symmetric', 'random', or a matrix [unit, n_out] or [run, unit, n_out], got {shown(matrix)}")
-    if not np.isfinite(nested).all(): raise ValueError("feedback must be finite, got NaN or infinity")
+    if nested.ndim not in (2, 3):
+        raise ValueError("feedback must be 'symmetric', 'random', or a matrix [unit, n_out] or "
+                         f"[run, unit, n_out], got {shown(matrix)}")
+    if not np.isfinite(nested).all():
+        raise ValueError("feedback must be finite, got NaN or infinity")
     nest = lambda values: tuple(nest(v) for v in values) if isinstance(values, list) else values
     return nest(nested.tolist())
 
@@ -74,7 +85,8 @@ RULES = {rule.name: rule for rule in (
     Rule("eprop_state", leak=False),
     Rule("rflo",        feedback="random"),
     Rule("snap1",       back="diagonal"),
-    Rule("modprop",     back="types", mu=.25, gate=False),    # mu: slope assumed of an average unit (liu2022modprop's code)
+    # mu: slope assumed of an average unit (liu2022modprop's code)
+    Rule("modprop",     back="types", mu=.25, gate=False),
     Rule("mdgl",        hop=True),
     Rule("tbptt",       back="full", window=10),              # 10 steps: liu2022's appendix
 )}
@@ -90,8 +102,10 @@ def get_rule(
     return replace(rule, **changes)
 
 # %% ../nbs/lib/30_rules.ipynb #964f2928
-@lru_cache(maxsize=64)                  # kept where it is needed: training asks at every step, and may then not wait for a copy to a GPU
-def _random_feedback(seeds, n, n_out, dtype, device) -> Tensor: return (draw("normal", (n, n_out), seeds, "feedback") / n**.5).to(device, dtype)
+# kept where it is needed: training asks at every step, and may then not wait for a copy to a GPU
+@lru_cache(maxsize=64)
+def _random_feedback(seeds, n, n_out, dtype, device) -> Tensor:
+    return (draw("normal", (n, n_out), seeds, "feedback") / n**.5).to(device, dtype)
 
 @lru_cache(maxsize=64)
 def _given_feedback(matrix, dtype, device) -> Tensor:
@@ -105,10 +119,12 @@ def feedback_matrix(
     "F: how errors at the outputs reach the units."
     if rule.feedback == "symmetric": return params.w.mT
     runs, n_out, n = params.w.shape
-    if rule.feedback == "random": return _random_feedback(params.seeds, n, n_out, params.dtype, params.device)
+    if rule.feedback == "random":
+        return _random_feedback(params.seeds, n, n_out, params.dtype, params.device)
     given = _given_feedback(rule.feedback, params.dtype, params.device)
     if given.shape not in ((n, n_out), (runs, n, n_out)):
-        raise ValueError(f"feedback must be [unit, n_out] = {[n, n_out]} or [run, unit, n_out], got shape {list(given.shape)}")
+        raise ValueError(f"feedback must be [unit, n_out] = {[n, n_out]} or [run, unit, n_out], "
+                         f"got shape {list(given.shape)}")
     return given.expand(runs, n, n_out)
 
 # %% ../nbs/lib/30_rules.ipynb #3236c479
@@ -125,7 +141,8 @@ def dale_types(
 def _members(types, n, dtype, device) -> Tensor:
     "Which unit is of which type [unit, type]."
     labels = torch.tensor(dale_types(n) if types == "dale" else types, device="cpu")
-    if labels.shape != (n,): raise ValueError(f"types must name one cell type for each of {n} units, got {len(labels)}")
+    if labels.shape != (n,):
+        raise ValueError(f"types must name one cell type for each of {n} units, got {len(labels)}")
     return F.one_hot(labels).to(device, dtype)
 
 @checked
@@ -133,7 +150,8 @@ def type_mean(
     W:Tensor,         # weights [run, post, pre]
     types:str|tuple,  # as in Rule
 ) -> Tensor:          # [run, post, pre]
-    "Each weight replaced by the mean of the existing ones between the same two cell types; absent synapses stay absent."
+    """Each weight replaced by the mean of the existing ones between the same two cell types;
+    absent synapses stay absent."""
     tensor("W", W, ("run", "unit", "unit"))
     types = _types(types)
     if types == "cells": return W
@@ -147,25 +165,30 @@ def back_matrix(
     rule:Rule,
     params:Params,
 ) -> Tensor|None:    # [run, post, pre]
-    "M: through what the credit of the next step comes back, times its strength mu; None for nothing."
+    """M: through what the credit of the next step comes back, times its strength mu; None for
+    nothing."""
     if rule.back == "none": return None
     W = params.W_h
-    M = {"full": lambda: W, "diagonal": lambda: torch.diag_embed(W.diagonal(dim1=1, dim2=2)), "types": lambda: type_mean(W, rule.types)}[rule.back]()
+    M = {"full": lambda: W, "diagonal": lambda: torch.diag_embed(W.diagonal(dim1=1, dim2=2)),
+         "types": lambda: type_mean(W, rule.types)}[rule.back]()
     return M if rule.mu == 1 else rule.mu * M
 
 # %% ../nbs/lib/30_rules.ipynb #2b59c6f9
 def _weights(params): return params.W_h, params.W_x, params.b, params.w, params.b_out
 
 def _kernel(params):
-    "What steps networks that are not on the CPU: the fused kernels where they can, else the batched ones."
+    """What steps networks that are not on the CPU: the fused kernels where they can, else the
+    batched ones."""
     if params.device.type == "cuda" and find_spec("triton"):
-        from rnnbio.kernels import gpu                            # here, so that Triton is asked for only where there is a GPU
+        # here, so that Triton is asked for only where there is a GPU
+        from rnnbio.kernels import gpu
         if gpu.serves(params.W_h): return gpu
     return batched
 
 def _forward(model, params, inputs):
     "Outputs [run, time, trial, n_out] and the tape of the kernel."
-    return _kernel(params).forward(*_weights(params), inputs, start_state(params, inputs.shape[-2]), model.alpha, model.form, model.activation)
+    return _kernel(params).forward(*_weights(params), inputs, start_state(params, inputs.shape[-2]),
+                                   model.alpha, model.form, model.activation)
 
 @checked
 def learning_signal(
@@ -174,18 +197,26 @@ def learning_signal(
     trials:Trials,
     rule:Rule,
 ) -> tuple[Tensor, Tensor, Params]:   # loss [run], accuracy [run], gradient
-    "What training needs at every step: `gradient` with the accuracy beside it, and without its checks; on a GPU nothing in it waits for the host."
+    """What training needs at every step: `gradient` with the accuracy beside it, and without its
+    checks; on a GPU nothing in it waits for the host."""
     with torch.no_grad():
-        passes = lambda: (feedback_matrix(rule, params), back_matrix(rule, params), type_mean(params.W_h, rule.types) if rule.hop else None,
-                          model.alpha, model.form, model.activation, rule.gate, rule.leak, rule.window)
+        passes = lambda: (feedback_matrix(rule, params), back_matrix(rule, params),
+                          type_mean(params.W_h, rule.types) if rule.hop else None,
+                          model.alpha, model.form, model.activation, rule.gate, rule.leak,
+                          rule.window)
         if params.device.type == "cpu" and not rule.forward:
-            loss, accuracy, grads = cpu.loss_and_gradient(*_weights(params), trials.inputs, trials.targets, trials.mask, trials.response, start_state(params, trials.inputs.shape[-2]), *passes())
+            loss, accuracy, grads = cpu.loss_and_gradient(
+                *_weights(params), trials.inputs, trials.targets, trials.mask, trials.response,
+                start_state(params, trials.inputs.shape[-2]), *passes())
         else:
             outputs, tape = _forward(model, params, trials.inputs)
-            loss, accuracy, error = trials.loss(outputs), trials.accuracy(outputs), trials.error(outputs)
-            grads = _carried_forward(model, params, trials, rule, tape[0], error) if rule.forward else _kernel(params).backward(tape, error, *passes())
+            loss, accuracy, error = (trials.loss(outputs), trials.accuracy(outputs),
+                                     trials.error(outputs))
+            grads = (_carried_forward(model, params, trials, rule, tape[0], error) if rule.forward
+                     else _kernel(params).backward(tape, error, *passes()))
         W_h, W_x, b, w, b_out = grads
-        return loss, accuracy, Params(W_h, W_x, w, b if model.bias else None, b_out if model.bias else None, seeds=params.seeds)
+        return loss, accuracy, Params(W_h, W_x, w, b if model.bias else None,
+                                      b_out if model.bias else None, seeds=params.seeds)
 
 @checked
 def gradient(
@@ -194,17 +225,22 @@ def gradient(
     trials:Trials,      # one batch for all runs, or one for each
     rule="bptt",        # a name of `RULES`, or a Rule
 ) -> tuple[Tensor, Params]:   # loss [run]; gradient, shaped like params (h0 is a condition, not a parameter: it has none)
-    "The loss of every network and the gradient its learning rule would follow; ValueError when model, params and trials do not fit."
+    """The loss of every network and the gradient its learning rule would follow; ValueError when
+    model, params and trials do not fit."""
     rule = get_rule(rule)
-    if not isinstance(trials, Trials): raise TypeError(f"trials must be a Trials batch, got {type(trials).__name__}")
-    check_params(model, params); check_inputs(model, params, trials.inputs); check_targets(trials, model.n_out)
+    if not isinstance(trials, Trials):
+        raise TypeError(f"trials must be a Trials batch, got {type(trials).__name__}")
+    check_params(model, params)
+    check_inputs(model, params, trials.inputs); check_targets(trials, model.n_out)
     loss, _, grads = learning_signal(model, params, trials, rule)
     return loss, grads
 
 # %% ../nbs/lib/30_rules.ipynb #55309372
 def one_step(rule:Rule, model:LeakyRNN, params:Params, slope:Tensor, t:int, T:int) -> Tensor:
-    "The Jacobian K_t of step t as the rule sees it, [run, trial, post, pre]; `slope` is that of step t."
-    eye, M = torch.eye(model.n_hidden, dtype=slope.dtype, device=slope.device), back_matrix(rule, params)
+    """The Jacobian K_t of step t as the rule sees it, [run, trial, post, pre]; `slope` is that
+    of step t."""
+    eye, M = torch.eye(model.n_hidden, dtype=slope.dtype,
+                       device=slope.device), back_matrix(rule, params)
     if M is None or (rule.window and (T - t) % rule.window == 0): M = torch.zeros_like(params.W_h)
     M, fade = (1 - model.alpha) * M[:, None], model.alpha * rule.leak * eye
     through = M * slope[..., None, :] if rule.gate else M.expand(-1, slope.shape[1], -1, -1)
@@ -215,15 +251,18 @@ def _carried_forward(model, params, trials, rule, rates, error):
     runs, T, B, _ = error.shape
     n, z_size = model.n_hidden, model.n_hidden + model.n_in + 1
     if (size := runs * B * n * n * z_size) > 2e8:
-        raise ValueError(f"rule {rule.name!r} carries run x trial x unit^2 x (unit + n_in + 1) = {size:.1e} numbers forward; "
-                         "2e8 is the most (use forward=False or 'bptt', which give the same gradient, or a smaller network)")
+        raise ValueError(f"rule {rule.name!r} carries run x trial x unit^2 x (unit + n_in + 1) = "
+                         f"{size:.1e} numbers forward; "
+                         "2e8 is the most (use forward=False or 'bptt', which give the same "
+                         "gradient, or a smaller network)")
     x = trials.inputs.expand(runs, -1, -1, -1)
     z = (1 - model.alpha) * torch.cat([rates[:, :-1], x, torch.ones_like(x[..., :1])], -1)
     slope = model.slope(rates)
     direct = slope[:, 1:] * (error @ feedback_matrix(rule, params)[:, None].mT)
     P, total = torch.zeros(runs, B, n, n, z_size, dtype=error.dtype, device=error.device), 0
     for t in range(T):
-        P = (one_step(rule, model, params, slope[:, t], t, T) @ P.flatten(3)).view_as(P)      # how unit i depends on the weights into unit j
+        # how unit i depends on the weights into unit j
+        P = (one_step(rule, model, params, slope[:, t], t, T) @ P.flatten(3)).view_as(P)
         P.diagonal(dim1=2, dim2=3).add_(z[:, t, ..., None])
         total = total + torch.einsum("kbi,kbijz->kjz", direct[:, t], P)
     readout = torch.einsum("ktbo,ktbi->koi", error, rates[:, 1:])
@@ -253,19 +292,24 @@ def credit_reach(
     trials:Trials,
     rule,               # a name or a Rule
 ) -> Tensor:            # [run, time]; the last is 1, NaN where no trial is that long
-    "How much credit an error at the end of a trial (the last step that counts) sends to each step before: root mean square over trials and units, relative to the end."
+    """How much credit an error at the end of a trial (the last step that counts) sends to each
+    step before: root mean square over trials and units, relative to the end."""
     rule = get_rule(rule)
     with torch.no_grad():
         outputs, (rates, _) = _forward(model, params, trials.inputs)
         T, end = outputs.shape[1], trials.last_step.expand(len(params), -1)
         # [run, time, trial]
         at_end = torch.arange(T, device=end.device)[:, None] == end[:, None]
-        direct = (trials.error(outputs) * at_end[..., None]) @ feedback_matrix(rule, params)[:, None].mT
+        direct = (trials.error(outputs)
+                  * at_end[..., None]) @ feedback_matrix(rule, params)[:, None].mT
         if rule.hop:
-            direct[:, :-1] += (1 - model.alpha) * (model.slope(rates[:, 2:]) * direct[:, 1:]) @ type_mean(params.W_h, rule.types)[:, None]
-        credit = batched.credit_of(direct, rates[:, 1:], model.alpha, model.form, model.activation, back_matrix(rule, params), rule.gate, rule.leak, rule.window)
+            direct[:, :-1] += ((1 - model.alpha) * (model.slope(rates[:, 2:]) * direct[:, 1:])
+                               @ type_mean(params.W_h, rule.types)[:, None])
+        credit = batched.credit_of(direct, rates[:, 1:], model.alpha, model.form, model.activation,
+                                   back_matrix(rule, params), rule.gate, rule.leak, rule.window)
         # the step so long before the end
         before = end[:, None] - torch.arange(T - 1, -1, -1, device=end.device)[:, None]
-        square = credit.square().mean(-1).gather(1, before.clamp(min=0)).where(before >= 0, torch.nan)
+        square = credit.square().mean(-1).gather(1, before.clamp(min=0)).where(before >= 0,
+                                                                               torch.nan)
         size = square.nanmean(-1).sqrt()
         return size / size[:, -1:]

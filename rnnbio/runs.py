@@ -17,8 +17,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from .checks import count, known_options, one_of, plain, real, shown
 from .connectome import connectome
 from .flossing import flossing
-from .initializers import cell_types, chain_motif, dale, directions, gaussian, low_rank, of_finite, soft_rank, sparse, uniform
-from .laziness import kernel_alignment, kernel_rank, kernel_task_alignment, representation_alignment, sign_similarity, tangent_kernel, weight_change
+from .initializers import (cell_types, chain_motif, dale, directions, gaussian, low_rank,
+                                 of_finite, soft_rank, sparse, uniform)
+from .laziness import (kernel_alignment, kernel_rank, kernel_task_alignment,
+                             representation_alignment, sign_similarity, tangent_kernel,
+                             weight_change)
 from .lowrank import change_spectrum
 from .lyapunov import in_a_row, lyapunov_exponents
 from .models import LeakyRNN
@@ -28,27 +31,52 @@ from .tasks import TASKS, get_task
 from .optimizers import OPTIMIZERS, get_optimizer
 
 # %% ../nbs/lib/51_runs.ipynb #f19eb038
-VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2, "train": 1}
+VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2,
+            "train": 1}
 # versions of what is not part of every run; recorded where it is, from 2 on
 OPTIONS = {"floss": 1, "trained": 1, "keep_signs": 1}
-AT_THE_END = ("representation_alignment", "cka", "sign_similarity", "kernel_alignment", "kernel_task_alignment", "kernel_rank")      # measures that in version 1 looked into the padding, where a task has some
-INITIALIZERS = {kind.__name__: kind for kind in (gaussian, uniform, directions, low_rank, soft_rank, cell_types, dale, chain_motif, sparse, connectome)}
+# measures that in version 1 looked into the padding, where a task has some
+AT_THE_END = ("representation_alignment", "cka", "sign_similarity", "kernel_alignment",
+              "kernel_task_alignment", "kernel_rank")
+INITIALIZERS = {kind.__name__: kind for kind in (gaussian, uniform, directions, low_rank, soft_rank,
+                                                 cell_types, dale, chain_motif, sparse, connectome)}
 SPECS = INITIALIZERS | OPTIMIZERS | {"flossing": flossing}      # by the name they have as data
 
-MEASURES = {            # name: what can be measured along training, [run, ...]; `draw` gives a batch, one for all runs, that never trains
-    "eprop_alignment": lambda model, start, params, draw: gradient_alignment(model, params, draw(64), "eprop"),
-    "gradient_norm":   lambda model, start, params, draw: gradient(model, params, draw())[1].W_h.norm(dim=(1, 2)),       # Frobenius, of BPTT's
-    "change_spectrum": lambda model, start, params, draw: change_spectrum(start, params, 5),                           # leading singular values of what W_h has changed by
-    "leading_eigenvalues": lambda model, start, params, draw: of_finite(torch.linalg.eigvals, params.W_h).real.sort(-1, descending=True)[0][..., :5],      # largest real parts of W_h's eigenvalues
+# name: what can be measured along training, [run, ...]; `draw` gives a batch, one for all runs,
+# that never trains
+MEASURES = {
+    "eprop_alignment": lambda model, start, params, draw:
+        gradient_alignment(model, params, draw(64), "eprop"),
+    # Frobenius, of BPTT's
+    "gradient_norm":   lambda model, start, params, draw:
+        gradient(model, params, draw())[1].W_h.norm(dim=(1, 2)),
+    # leading singular values of what W_h has changed by
+    "change_spectrum": lambda model, start, params, draw: change_spectrum(start, params, 5),
+    # largest real parts of W_h's eigenvalues
+    "leading_eigenvalues": lambda model, start, params, draw:
+        of_finite(torch.linalg.eigvals, params.W_h).real.sort(-1, descending=True)[0][..., :5],
     "weight_change":   lambda model, start, params, draw: weight_change(start, params),
-    "weight_change_by_block": lambda model, start, params, draw: torch.stack([weight_change(start, params, name) for name in ("W_h", "W_x", "w")], 1),
-    "representation_alignment": lambda model, start, params, draw: representation_alignment(model, start, params, draw(320)),        # 320 and 32 probes: liu2024's code
-    "cka":             lambda model, start, params, draw: representation_alignment(model, start, params, draw(320), centred=True),
-    "sign_similarity": lambda model, start, params, draw: sign_similarity(model, start, params, draw(320)),
-    "kernel_alignment": lambda model, start, params, draw: kernel_alignment(model, start, params, draw(32)),       # of outputs that count
-    "kernel_task_alignment": lambda model, start, params, draw: kernel_task_alignment(tangent_kernel(model, params, probes := draw(32), steps="last"), probes.at_last(probes.targets)),      # at the last step that counts, as the next
-    "kernel_rank":     lambda model, start, params, draw: kernel_rank(tangent_kernel(model, params, draw(32), steps="last")),
-    "lyapunov_exponent": lambda model, start, params, draw: lyapunov_exponents(model, params, in_a_row(draw(320).inputs, 10)).mean((1, 2)),      # the largest, per step; -inf for a network without leak
+    "weight_change_by_block": lambda model, start, params, draw:
+        torch.stack([weight_change(start, params, name) for name in ("W_h", "W_x", "w")], 1),
+    # 320 and 32 probes: liu2024's code
+    "representation_alignment": lambda model, start, params, draw:
+        representation_alignment(model, start, params, draw(320)),
+    "cka":             lambda model, start, params, draw:
+        representation_alignment(model, start, params, draw(320), centred=True),
+    "sign_similarity": lambda model, start, params, draw:
+        sign_similarity(model, start, params, draw(320)),
+    # of outputs that count
+    "kernel_alignment": lambda model, start, params, draw:
+        kernel_alignment(model, start, params, draw(32)),
+    # at the last step that counts, as the next
+    "kernel_task_alignment": lambda model, start, params, draw:
+        kernel_task_alignment(tangent_kernel(model, params, probes := draw(32), steps="last"),
+                              probes.at_last(probes.targets)),
+    "kernel_rank":     lambda model, start, params, draw:
+        kernel_rank(tangent_kernel(model, params, draw(32), steps="last")),
+    # the largest, per step; -inf for a network without leak
+    "lyapunov_exponent": lambda model, start, params, draw:
+        lyapunov_exponents(model, params, in_a_row(draw(320).inputs, 10)).mean((1, 2)),
 }
 
 def measure_of(name:str, run, task, start):
@@ -58,14 +86,18 @@ def measure_of(name:str, run, task, start):
 
 def spec_data(spec) -> dict:
     "A specification as plain data: its kind and its fields."
-    if not isinstance(spec, dict) and (isinstance(spec, type) or not hasattr(spec, "__dataclass_fields__")):
-        raise ValueError(f"{shown(spec)} cannot be part of a sweep: a stored run needs a specification with a name, like gaussian(0.5) (model.init and train take functions too)")
+    if not isinstance(spec, dict) and (isinstance(spec, type)
+                                       or not hasattr(spec, "__dataclass_fields__")):
+        raise ValueError(f"{shown(spec)} cannot be part of a sweep: a stored run needs "
+                         "a specification with a name, like gaussian(0.5) (model.init and train "
+                         "take functions too)")
     if isinstance(spec, dict): return spec
     return {"kind": type(spec).__name__, **python_value(asdict(spec))}
 
 def from_data(what:str, data:dict, kinds:dict):
     "The specification again."
-    kind, settings = kinds[one_of(what, data.get("kind"), kinds)], {k: v for k, v in data.items() if k != "kind"}
+    kind, settings = kinds[one_of(what, data.get("kind"),
+                                  kinds)], {k: v for k, v in data.items() if k != "kind"}
     known_options(f"{what} {kind.__name__}", settings, [f.name for f in fields(kind)])
     return kind(**settings)
 
@@ -77,7 +109,8 @@ def rule_of(value) -> Rule:
     return Rule(**value)
 
 def python_value(value):
-    "Numbers, text and arrays of other libraries as Python's, in lists and dictionaries too; all else as it is."
+    """Numbers, text and arrays of other libraries as Python's, in lists and dictionaries too;
+    all else as it is."""
     if isinstance(value, dict): return {name: python_value(v) for name, v in value.items()}
     if isinstance(value, (list, tuple)):
         return (list if isinstance(value, list) else tuple)(map(python_value, value))
@@ -88,7 +121,8 @@ def python_value(value):
     if hasattr(value, "__array__") and hasattr(value, "ndim"):
         return python_value((value if hasattr(value, "tolist") else np.asarray(value)).tolist())
     if isinstance(value, numbers.Number) and not isinstance(value, bool):
-        for convert in (operator.index, float):      # Fraction and Decimal are floats, be they whole
+        # Fraction and Decimal are floats, be they whole
+        for convert in (operator.index, float):
             try: return convert(value)
             except (TypeError, ValueError, OverflowError): pass
     return value
@@ -97,16 +131,20 @@ def setting(
     name:str,      # for the message
     value,
 ):                 # `value`, numbers of other libraries as Python's
-    "A setting of a run; ValueError for data that no file could hold. Specifications are checked where they are made."
+    """A setting of a run; ValueError for data that no file could hold. Specifications are
+    checked where they are made."""
     value = python_value(value)
     return plain(name, value) if isinstance(value, (str, int, float, list, tuple, dict)) else value
 
 def _names(what:str, value, valid) -> tuple:
     names = [value] if isinstance(value, str) else value
-    if not isinstance(names, (list, tuple)) or len(set(map(str, names))) < len(names): raise ValueError(f"{what} must be different names of {', '.join(valid)}; got {shown(value)}")
+    if not isinstance(names, (list, tuple)) or len(set(map(str, names))) < len(names):
+        raise ValueError(f"{what} must be different names of {', '.join(valid)}; got "
+                         f"{shown(value)}")
     return tuple(one_of(what, name, valid) for name in names)
 
-MOST = dict(n_hidden=100_000, n_trials=1_000_000, steps=10**9)      # beyond any machine: refused before memory is asked for
+# beyond any machine: refused before memory is asked for
+MOST = dict(n_hidden=100_000, n_trials=1_000_000, steps=10**9)
 LONGEST = 1_000_000                                                  # steps of a trial, likewise
 
 @cache
@@ -145,20 +183,30 @@ class Run(BaseModel):
     def __init__(self, /, **data):
         data = {name: setting(name, value) for name, value in data.items()}
         try: super().__init__(**data)
-        except ValidationError as e:      # in our words: pydantic's own name the input and a web page, at length
-            raise ValueError("; ".join(w["msg"].removeprefix("Value error, ") if w["type"] == "value_error" else f"{'.'.join(map(str, w['loc']))}: {w['msg']}" + (f", got {shown(w['input'])}" if w["type"] != "missing" else "") for w in e.errors())) from None
+        # in our words: pydantic's own name the input and a web page, at length
+        except ValidationError as e:
+            raise ValueError("; ".join(w["msg"].removeprefix("Value error, ")
+                                       if w["type"] == "value_error"
+                                       else f"{'.'.join(map(str, w['loc']))}: {w['msg']}"
+                                       + (f", got {shown(w['input'])}" if w["type"] != "missing"
+                                          else "") for w in e.errors())) from None
 
     @field_validator("rule", mode="before")
     def _rule(cls, value): return json.loads(json.dumps(python_value(asdict(rule_of(value)))))
 
     @field_validator("recurrent", "input", "output", mode="before")
-    def _initializer(cls, value, info): return spec_data(from_data(info.field_name, spec_data(value), INITIALIZERS))
+    def _initializer(cls, value, info):
+        return spec_data(from_data(info.field_name, spec_data(value), INITIALIZERS))
 
     @field_validator("optimizer", mode="before")
-    def _optimizer(cls, value): return spec_data(from_data("optimizer", value, OPTIMIZERS) if isinstance(value, dict) else get_optimizer(value))
+    def _optimizer(cls, value):
+        return spec_data(from_data("optimizer", value, OPTIMIZERS) if isinstance(value, dict)
+                         else get_optimizer(value))
 
     @field_validator("floss", mode="before")
-    def _floss(cls, value): return None if value is None else spec_data(from_data("floss", spec_data(value), {"flossing": flossing}))
+    def _floss(cls, value):
+        return None if value is None else spec_data(from_data("floss", spec_data(value),
+                                                              {"flossing": flossing}))
 
     @field_validator("trained", mode="before")
     def _trained(cls, value): return _names("trained", value, ("W_h", "W_x", "w", "b", "b_out"))
@@ -168,32 +216,52 @@ class Run(BaseModel):
 
     @model_validator(mode="after")
     def _sense(self):
-        one_of("task", self.task, TASKS); one_of("dtype", self.dtype, ("float32", "float64")); one_of("backend", self.backend, ("cpu", "cuda"))
-        if (self.every is None) != (not self.measures): raise ValueError(f"every and measures go together, got every={self.every!r} and measures={self.measures!r}")
+        one_of("task", self.task, TASKS)
+        one_of("dtype", self.dtype, ("float32", "float64"))
+        one_of("backend", self.backend, ("cpu", "cuda"))
+        if (self.every is None) != (not self.measures):
+            raise ValueError(f"every and measures go together, got every={self.every!r} and "
+                             f"measures={self.measures!r}")
         if self.every is not None: count("every", self.every)
-        if self.trained and not self.bias and {"b", "b_out"} & set(self.trained): raise ValueError(f"trained={self.trained} names a bias, but the network has none (bias=False)")
-        if self.keep_signs and self.trained and "W_h" not in self.trained: raise ValueError(f"keep_signs is about W_h, which trained={self.trained} leaves out")
-        if self.floss and self.trained and "W_h" not in self.trained: raise ValueError(f"floss changes W_h, which trained={self.trained} leaves out")
-        count("steps", self.steps); count("n_trials", self.n_trials); count("seed", self.seed, 0); real("lr", self.lr, 0)
+        if self.trained and not self.bias and {"b", "b_out"} & set(self.trained):
+            raise ValueError(f"trained={self.trained} names a bias, but the network has none "
+                             "(bias=False)")
+        if self.keep_signs and self.trained and "W_h" not in self.trained:
+            raise ValueError(f"keep_signs is about W_h, which trained={self.trained} leaves out")
+        if self.floss and self.trained and "W_h" not in self.trained:
+            raise ValueError(f"floss changes W_h, which trained={self.trained} leaves out")
+        count("steps", self.steps)
+        count("n_trials", self.n_trials); count("seed", self.seed, 0); real("lr", self.lr, 0)
         for name, most in MOST.items():
-            if getattr(self, name) > most: raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
         LeakyRNN(1, self.n_hidden, 1, self.alpha, self.activation, self.bias, self.form)
         if self.task_options:
             try: steps = task_of(self).steps
-            except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as e: raise ValueError(f"task {self.task} cannot have task_options={shown(self.task_options)}: {e}") from None
-            if not 1 <= steps <= LONGEST: raise ValueError(f"task_options={shown(self.task_options)} give trials of {steps} steps; 1 to {LONGEST} are possible")
+            except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as e:
+                raise ValueError(f"task {self.task} cannot have "
+                                 f"task_options={shown(self.task_options)}: {e}") from None
+            if not 1 <= steps <= LONGEST:
+                raise ValueError(f"task_options={shown(self.task_options)} give trials of {steps} "
+                                 f"steps; 1 to {LONGEST} are possible")
         return self
 
     def config(self) -> dict:
-        "Plain data, with the versions of what shaped it. What is not asked for is left out, so that a new option leaves the keys of old results as they were."
-        options = {name: version for name, version in OPTIONS.items() if version > 1 and getattr(self, name)}
+        """Plain data, with the versions of what shaped it. What is not asked for is left out, so
+        that a new option leaves the keys of old results as they were."""
+        options = {name: version for name, version in OPTIONS.items()
+                   if version > 1 and getattr(self, name)}
         if set(AT_THE_END) & set(self.measures) and task_of(self).padded: options["measures"] = 2
-        return {name: value for name, value in self.model_dump().items() if name not in (*OPTIONS, "measures", "every") or value} | {"versions": VERSIONS | options}
+        return {name: value for name, value in self.model_dump().items()
+                if name not in (*OPTIONS, "measures", "every")
+                or value} | {"versions": VERSIONS | options}
 
     def key(self) -> str:
         "Its name in the store."
         return key_of(self.config())
 
     def ensemble(self) -> str:
-        "Runs that are equal in this can be trained together: only initializers, learning rate and seed may differ."
-        return json.dumps(self.model_dump(exclude={"recurrent", "input", "output", "lr", "seed"}), sort_keys=True)
+        """Runs that are equal in this can be trained together: only initializers, learning rate
+        and seed may differ."""
+        return json.dumps(self.model_dump(exclude={"recurrent", "input", "output", "lr", "seed"}),
+                          sort_keys=True)

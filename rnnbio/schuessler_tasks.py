@@ -18,7 +18,9 @@ def _steps(duration, dt) -> np.ndarray|int:
 class _Timed(Task):
     "A task with a step `dt` in time constants."
     loss, options = "squared error", ("dt",)
-    def __init__(self, dt:float): self.dt = real("dt", dt, 1e-9, 1.0000001, "the shortest event lasts 1 time constant and must hold a step")
+    def __init__(self, dt:float):
+        self.dt = real("dt", dt, 1e-9, 1.0000001,
+                       "the shortest event lasts 1 time constant and must hold a step")
 
 # %% ../nbs/lib/23_schuessler_tasks.ipynb #6903e571
 class FlipFlop(_Timed):
@@ -26,29 +28,37 @@ class FlipFlop(_Timed):
     name, n_in, n_out, padded = "flipflop", 2, 2, True
     input_names, output_names = ("channel 1", "channel 2"), ("output 1", "output 2")
     options = ("dt", "variant", "duration")
-    deviations = "The default is the task of the paper's code and stored figures; the task of its text is variant='memory'."
+    deviations = ("The default is the task of the paper's code and stored figures; the task of its "
+                  "text is variant='memory'.")
 
     def __init__(self,
         dt:float=.5,             # step, in time constants
-        variant:str="reset",     # reset: a pulse in one channel sets the other output to 0; memory: each output keeps its own channel's last sign
+        # reset: a pulse in one channel sets the other output to 0; memory: each output keeps its
+        # own channel's last sign
+        variant:str="reset",
         duration:float=50.,      # of a trial, in time constants (100 for the example of Fig. 1a)
     ):
         super().__init__(dt)
-        self.variant, self.steps = one_of("variant", variant, ("reset", "memory")), _steps(real("duration", duration, 11), self.dt)
+        self.variant, self.steps = (one_of("variant", variant, ("reset", "memory")),
+                                    _steps(real("duration", duration, 11), self.dt))
         # as many as can begin in a trial, and one more
         self.pulses = 1 + -(-self.steps // _steps(10, self.dt))
 
     def draw(self, rng, n_trials):
         shape = self.pulses, n_trials
-        return self.build(_steps(rng.uniform(10, 30, shape), self.dt), rng.integers(0, 2, shape), rng.choice((-1, 1), shape))
+        return self.build(_steps(rng.uniform(10, 30, shape), self.dt), rng.integers(0, 2, shape),
+                          rng.choice((-1, 1), shape))
 
     def build(self,
-        intervals:np.ndarray,    # from the onset of each pulse to the next, in steps, [pulse, trial]
+        # from the onset of each pulse to the next, in steps, [pulse, trial]
+        intervals:np.ndarray,
         channels:np.ndarray,     # of each pulse: 0 or 1, [pulse, trial]
         signs:np.ndarray,        # of each pulse: -1 or 1, [pulse, trial]
     ) -> dict[str, np.ndarray]:
         "The trials with these pulses; the first comes at time 1."
-        intervals, channels, signs = whole_numbers("intervals", intervals, 1, 2**31, 2), whole_numbers("channels", channels, 0, 1, 2), whole_numbers("signs", signs, -1, 1, 2)
+        intervals, channels, signs = (whole_numbers("intervals", intervals, 1, 2**31, 2),
+                                      whole_numbers("channels", channels, 0, 1, 2),
+                                      whole_numbers("signs", signs, -1, 1, 2))
         if not intervals.shape == channels.shape == signs.shape:
             raise ValueError("intervals, channels and signs must be [pulse, trial], got shapes "
                              f"{list(intervals.shape)}, {list(channels.shape)} and "
@@ -58,7 +68,9 @@ class FlipFlop(_Timed):
                              f"{np.argwhere(signs == 0)[0].tolist()}")
         t, width, wait = np.arange(self.steps)[:, None], _steps(1, self.dt), _steps(5, self.dt)
         onsets = _steps(1, self.dt) + np.concatenate([0 * intervals[:1], intervals.cumsum(0)])
-        inputs, targets, mask = np.zeros((self.steps, intervals.shape[1], 2)), np.zeros((self.steps, intervals.shape[1], 2)), np.zeros((self.steps, intervals.shape[1]), bool)
+        inputs, targets, mask = (np.zeros((self.steps, intervals.shape[1], 2)),
+                                 np.zeros((self.steps, intervals.shape[1], 2)),
+                                 np.zeros((self.steps, intervals.shape[1]), bool))
         held = np.zeros((intervals.shape[1], 2))
         for onset, after, channel, sign in zip(onsets, onsets[1:], channels, signs):
             mine = channel[:, None] == np.arange(2)
@@ -72,7 +84,8 @@ class FlipFlop(_Timed):
     def references(self):
         if self.variant == "reset": return {"silent": .5 * .5**2 / 2, "ideal": 0.}
         edges = np.arange(_steps(10, self.dt), _steps(30, self.dt) + 1)
-        gap = np.zeros(self.steps + 1)                                    # probability of each interval; those beyond the trial do not matter
+        # probability of each interval; those beyond the trial do not matter
+        gap = np.zeros(self.steps + 1)
         chance = np.diff(np.clip(np.append(edges, edges[-1] + 1) * self.dt, 10, 30)) / 20
         gap[edges[edges <= self.steps]] = chance[edges <= self.steps]
         onset, begun, counted, wait = np.zeros(self.steps), 0., 0., _steps(5, self.dt)
@@ -80,7 +93,8 @@ class FlipFlop(_Timed):
         lasting = np.array([1 - gap[:n + 1].sum() for n in range(wait, self.steps)]).cumsum()
         # of the window of a pulse that comes at each step, expected
         steps = np.concatenate([lasting[::-1], np.zeros(self.steps)])[:self.steps]
-        for k in range(self.pulses):                                      # before pulse k each of k pulses was in the other channel with probability 1/2
+        # before pulse k each of k pulses was in the other channel with probability 1/2
+        for k in range(self.pulses):
             counted, begun = counted + onset @ steps, begun + (2 - .5**k) / 2 * (onset @ steps)
             onset = np.convolve(onset, gap)[:self.steps]
         return {"silent": float(.5 * .5**2 * begun / counted), "ideal": 0.}
@@ -102,7 +116,8 @@ class Mante(_Timed):
         self.steps = sum(ends)
 
     def draw(self, rng, n_trials):
-        return self.build(rng.choice(self.coherences, (2, n_trials)), rng.integers(0, 2, n_trials), .05 / self.dt**.5 * rng.standard_normal((self.steps, n_trials, 2)))
+        return self.build(rng.choice(self.coherences, (2, n_trials)), rng.integers(0, 2, n_trials),
+                          .05 / self.dt**.5 * rng.standard_normal((self.steps, n_trials, 2)))
 
     def build(self,
         coherence:np.ndarray,    # mean of each signal, [2, trial]
@@ -110,7 +125,9 @@ class Mante(_Timed):
         noise:np.ndarray,        # on the signals throughout, [time, trial, 2]
     ) -> dict[str, np.ndarray]:
         "The trials with these conditions."
-        coherence, context, noise = numbers("coherence", coherence, 2), whole_numbers("context", context, 0, 1), numbers("noise", noise, 3)
+        coherence, context, noise = numbers("coherence", coherence,
+                                            2), whole_numbers("context", context, 0,
+                                                              1), numbers("noise", noise, 3)
         if coherence.shape != (2, len(context)):
             raise ValueError("coherence must be [2, trial] and context [trial], got shapes "
                              f"{list(coherence.shape)} and {list(context.shape)}")
@@ -123,11 +140,14 @@ class Mante(_Timed):
         cue = stimulus * (context[:, None] == np.arange(2))
         sign = np.sign(np.where(context, coherence[1], coherence[0]))[:, None]
         mask = ((t < self.fixation + self.stimulus) | deciding)[..., 0]
-        return dict(inputs=np.concatenate([cue, stimulus * coherence.T + noise], -1), targets=.5 * deciding * sign, mask=np.broadcast_to(mask, noise.shape[:2]).copy(), response=np.broadcast_to(deciding[..., 0], noise.shape[:2]).copy())
+        return dict(inputs=np.concatenate([cue, stimulus * coherence.T + noise], -1), targets=.5
+                    * deciding * sign, mask=np.broadcast_to(mask, noise.shape[:2]).copy(),
+                    response=np.broadcast_to(deciding[..., 0], noise.shape[:2]).copy())
 
     def references(self):
         share = self.decision / (self.fixation + self.stimulus + self.decision)
-        return {"silent": .5 * .5**2 * share, "ideal": 0.}               # to guess is no better than to be silent; the noise is too small to mislead
+        # to guess is no better than to be silent; the noise is too small to mislead
+        return {"silent": .5 * .5**2 * share, "ideal": 0.}
 
 # %% ../nbs/lib/23_schuessler_tasks.ipynb #69aa6c6c
 class Mapping(_Timed):
@@ -135,7 +155,8 @@ class Mapping(_Timed):
     name, n_in, n_out = "mapping", 1, 1
     input_names, output_names = ("input",), ("output",)
     options = ("dt", "target", "duration")
-    deviations = "None known. The loss counts the last time constant, as in the paper's code; its text has the end point."
+    deviations = ("None known. The loss counts the last time constant, as in the paper's code; its "
+                  "text has the end point.")
 
     def __init__(self,
         dt:float=.5,
@@ -143,12 +164,14 @@ class Mapping(_Timed):
         duration:float=101.,     # the input begins at 1
     ):
         super().__init__(dt)
-        self.target, self.steps = real("target", target, -1e18, 1e18, "its square must be a float32"), _steps(real("duration", duration, 2), self.dt)
+        self.target, self.steps = real("target", target, -1e18, 1e18, "its square must be a "
+                                       "float32"), _steps(real("duration", duration, 2), self.dt)
 
     def draw(self, rng, n_trials):
         t = np.broadcast_to(np.arange(self.steps)[:, None], (self.steps, n_trials))
         end = t >= self.steps - _steps(1, self.dt)
-        return dict(inputs=1. * (t >= _steps(1, self.dt))[..., None], targets=self.target * end[..., None], mask=end)
+        return dict(inputs=1. * (t >= _steps(1, self.dt))[..., None],
+                    targets=self.target * end[..., None], mask=end)
 
     def references(self): return {"silent": self.target**2 / 2, "ideal": 0.}
 
@@ -167,7 +190,9 @@ class Cosine(_Timed):
 
     def draw(self, rng, n_trials):
         t = np.broadcast_to(np.arange(self.steps)[:, None], (self.steps, n_trials))
-        return dict(inputs=np.zeros((self.steps, n_trials, 1)), targets=np.cos(2 * np.pi * t * self.dt / 5)[..., None], mask=t < _steps(10, self.dt))
+        return dict(inputs=np.zeros((self.steps, n_trials, 1)),
+                    targets=np.cos(2 * np.pi * t * self.dt / 5)[..., None],
+                    mask=t < _steps(10, self.dt))
 
     def references(self):
         t = np.arange(_steps(10, self.dt)) * self.dt

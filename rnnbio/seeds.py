@@ -18,7 +18,8 @@ def generator(
     block:int=0,    # which block of the stream, usually a training step
 ) -> np.random.Generator:
     "The random numbers of one block of one stream of one seed."
-    key = hashlib.sha256(f"{stream}|{count('seed', seed, 0)}|{count('block', block, 0)}".encode()).digest()[:16]
+    key = hashlib.sha256(
+        f"{stream}|{count('seed', seed, 0)}|{count('block', block, 0)}".encode()).digest()[:16]
     return np.random.Generator(np.random.Philox(key=np.frombuffer(key, "<u8")))
 
 # %% ../nbs/lib/01_seeds.ipynb #fe13a83b

@@ -37,17 +37,21 @@ class Split:
 class Corpus:
     "What a network is trained and tested on."
     name:str                     # sst or generated
-    words:list[str]              # the vocabulary: <unk>, <pad>, and the words of the training sentences in alphabetical order
+    # the vocabulary: <unk>, <pad>, and the words of the training sentences in alphabetical order
+    words:list[str]
     vectors:Tensor               # of the words, [word, n_in]; never trained
     train:Split
     valid:Split
     test:Split
 
-    def text(self, sentence:list[int]) -> str: return " ".join(self.words[word] for word in sentence)
+    def text(self, sentence:list[int]) -> str:
+        return " ".join(self.words[word] for word in sentence)
 
     def fingerprint(self) -> str:
         "SHA-256 of everything in it."
-        digest = hashlib.sha256(json.dumps([self.name, self.words, *(asdict(s) for s in (self.train, self.valid, self.test))]).encode())
+        digest = hashlib.sha256(json.dumps([self.name, self.words,
+                                            *(asdict(s) for s in (self.train, self.valid,
+                                                                  self.test))]).encode())
         digest.update(self.vectors.numpy().tobytes())
         return digest.hexdigest()
 
@@ -72,27 +76,41 @@ def build_corpus(
         if len(numbers(f"the vector of {word!r}", vector, 1)) != n_in:
             raise ValueError(f"the vector of {word!r} must have n_in = {n_in} numbers, got "
                              f"{len(vector)}")
-    words = ["<unk>", "<pad>", *sorted({word for sentence, _ in splits["train"] for word in sentence})]
+    words = ["<unk>", "<pad>",
+             *sorted({word for sentence, _ in splits["train"] for word in sentence})]
     place = {word: i for i, word in enumerate(words)}
-    vectors = np.stack([np.zeros(n_in)] * 2 + [known[w] if w in known else generator(seed, f"vector/{w}").standard_normal(n_in) for w in words[2:]])
-    split = lambda some: Split([[place.get(word, UNK) for word in sentence] for sentence, _ in some], [label for _, label in some])
-    return Corpus(name, words, torch.from_numpy(vectors).float(), **{part: split(some) for part, some in splits.items()})
+    vectors = np.stack([np.zeros(n_in)] * 2
+                       + [known[w] if w in known
+                          else generator(seed, f"vector/{w}").standard_normal(n_in)
+                          for w in words[2:]])
+    split = lambda some: Split([[place.get(word, UNK) for word in sentence]
+                                for sentence, _ in some], [label for _, label in some])
+    return Corpus(name, words, torch.from_numpy(vectors).float(),
+                  **{part: split(some) for part, some in splits.items()})
 
 def _check_sentence(where:str, sentence) -> None:
     try: words, label = sentence
     except (TypeError, ValueError): words, label = None, None
-    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words) or label not in (0, 1):
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str)
+                                                       for word in words) or label not in (0, 1):
         raise ValueError(f"{where} must be a list of words and a label, 0 or 1, got "
                          f"{shown(sentence)}")
 
 # %% ../nbs/lib/24_sentiment.ipynb #b2fe8e95
-POSITIVE = "brilliant charming clever delightful engaging fine funny gorgeous graceful great honest inspired lovely lively masterful moving original powerful smart stunning subtle superb sweet tender thrilling touching vivid warm wise witty".split()
-NEGATIVE = "absurd awful awkward bland boring clumsy cold crude dismal dreary dull empty flat foolish forced hollow lame lazy messy pointless predictable shallow silly slow stale stupid tedious terrible tired weak".split()
-NOUNS = "acting camera cast comedy dialogue director drama ending film hero humour movie music picture plot romance scene script sequel story".split()
-NEUTRAL = "american big central early final first french last late long new old recent second short small".split()
+POSITIVE = ("brilliant charming clever delightful engaging fine funny gorgeous graceful great "
+            "honest inspired lovely lively masterful moving original powerful smart stunning "
+            "subtle superb sweet tender thrilling touching vivid warm wise witty".split())
+NEGATIVE = ("absurd awful awkward bland boring clumsy cold crude dismal dreary dull empty flat "
+            "foolish forced hollow lame lazy messy pointless predictable shallow silly slow stale "
+            "stupid tedious terrible tired weak".split())
+NOUNS = ("acting camera cast comedy dialogue director drama ending film hero humour movie music "
+         "picture plot romance scene script sequel story".split())
+NEUTRAL = ("american big central early final first french last late long new old recent second "
+           "short small".split())
 ADVERBS = "completely extremely quite rather really simply so truly utterly very".split()
 DOUBTS = ["nobody says that", "i doubt that", "few would claim that", "it is not true that"]
-ASIDES = ["in the end", "as a whole", "by the way", "on a second look", "as the year goes by", "to my mind", "at this point", "once again"]
+ASIDES = ["in the end", "as a whole", "by the way", "on a second look", "as the year goes by",
+          "to my mind", "at this point", "once again"]
 
 @checked
 def generated_sentence(
@@ -105,8 +123,11 @@ def generated_sentence(
 def _clause(rng) -> tuple[str, int]:
     some, chance = lambda words: words[rng.integers(len(words))], lambda p: rng.random() < p
     positive, turned, doubted = chance(.5), chance(.3), chance(.2)
-    parts = [some(ASIDES) if chance(.3) else "", some(DOUBTS) if doubted else "", "the", some(NEUTRAL) if chance(.3) else "", some(NOUNS), some(("is", "was", "seems", "looks")),
-             some(("not", "never")) if turned else "", some(ADVERBS) if chance(.4) else "", some(POSITIVE if positive else NEGATIVE), some(ASIDES) if chance(.2) else ""]
+    parts = [some(ASIDES) if chance(.3) else "", some(DOUBTS) if doubted else "", "the",
+             some(NEUTRAL) if chance(.3) else "", some(NOUNS),
+             some(("is", "was", "seems", "looks")),
+             some(("not", "never")) if turned else "", some(ADVERBS) if chance(.4) else "",
+             some(POSITIVE if positive else NEGATIVE), some(ASIDES) if chance(.2) else ""]
     return " ".join(part for part in parts if part), int(positive ^ turned ^ doubted)
 
 @checked
@@ -119,17 +140,26 @@ def generated(
 ) -> Corpus:
     "Different sentences of the grammar, in three splits."
     n_in = count("n_in", n_in)
-    sizes = dict(train=count("n_train", n_train), valid=count("n_valid", n_valid), test=count("n_test", n_test))
+    sizes = dict(train=count("n_train", n_train), valid=count("n_valid", n_valid),
+                 test=count("n_test", n_test))
     rng, found = generator(seed, "sentences"), {}
     while len(found) < sum(sizes.values()):
         words, label = generated_sentence(rng)
         found[tuple(words)] = label
     found = iter(found.items())
-    return build_corpus("generated", {part: [next(found) for _ in range(n)] for part, n in sizes.items()}, seed=seed, n_in=n_in)
+    return build_corpus("generated", {part: [next(found) for _ in range(n)]
+                                      for part, n in sizes.items()}, seed=seed, n_in=n_in)
 
 # %% ../nbs/lib/24_sentiment.ipynb #6c1309a0
-TREEBANK = File("trainDevTestTrees_PTB.zip", ("https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip",), "sha256:5c613a4f673fc74097d523a2c83f38e0cc462984d847b82c7aaf36b01cbbbfcc", 789_539, "use the generated corpus, which needs no file")      # socher2013
-GLOVE = File("glove.6B.zip", ("https://nlp.stanford.edu/data/glove.6B.zip",), "sha256:617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb", 862_182_613, TREEBANK.instead)                                                    # pennington2014
+# socher2013
+TREEBANK = File("trainDevTestTrees_PTB.zip",
+                ("https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip",),
+                "sha256:5c613a4f673fc74097d523a2c83f38e0cc462984d847b82c7aaf36b01cbbbfcc", 789_539,
+                "use the generated corpus, which needs no file")
+# pennington2014
+GLOVE = File("glove.6B.zip", ("https://nlp.stanford.edu/data/glove.6B.zip",),
+             "sha256:617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb", 862_182_613,
+             TREEBANK.instead)
 
 # %% ../nbs/lib/24_sentiment.ipynb #e26643f3
 ESCAPED = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
@@ -140,13 +170,16 @@ def parse_tree(
 ) -> tuple[list[str], int]:      # the words; the label of the whole, 0 to 4
     "One sentence of the treebank; ValueError when the brackets are not a tree."
     pieces = re.findall(r"[()]|[^ \t\r\n()]+", text("line", line))
-    words, open, previous = [], [], ""              # open: for each bracket that is not closed, how many it holds; -1: a word
+    # open: for each bracket that is not closed, how many it holds; -1: a word
+    words, open, previous = [], [], ""
     for place, piece in enumerate(pieces):
         where = f"{piece!r} after {' '.join(pieces[max(0, place - 4):place])!r}"
         if previous == "(":
-            if piece not in tuple("01234"): raise ValueError(f"a bracket must begin with a label from 0 to 4, got {where}")
+            if piece not in tuple("01234"):
+                raise ValueError(f"a bracket must begin with a label from 0 to 4, got {where}")
         elif piece == "(":
-            if place and not open or open and open[-1] < 0: raise ValueError(f"no bracket may begin here: {where}")
+            if place and not open or open and open[-1] < 0:
+                raise ValueError(f"no bracket may begin here: {where}")
             if open: open[-1] += 1
             open.append(0)
         elif piece == ")":
@@ -165,7 +198,9 @@ def read_treebank(
     path,                    # trainDevTestTrees_PTB.zip
 ) -> dict[str, list]:        # train, valid, test: (words, verdict) of each sentence that has one
     "Whole sentences with a verdict; ValueError with file and line when one cannot be read."
-    return {part: [(words, int(label > 2)) for words, label in _trees(path, f"trees/{name}.txt") if label != 2] for part, name in (("train", "train"), ("valid", "dev"), ("test", "test"))}
+    return {part: [(words, int(label > 2)) for words, label in _trees(path, f"trees/{name}.txt")
+                   if label != 2] for part, name in (("train", "train"), ("valid", "dev"),
+                                                     ("test", "test"))}
 
 def _trees(path, member:str):
     for n, line in _lines(path, member):
@@ -174,7 +209,8 @@ def _trees(path, member:str):
         except ValueError as e: raise ValueError(f"{path}, {member}, line {n}: {e}") from None
 
 def _lines(path, member:str):
-    "Lines of one file in an archive, or of a file by itself, as bytes and numbered from 1; nothing is unpacked to the disk."
+    """Lines of one file in an archive, or of a file by itself, as bytes and numbered from 1;
+    nothing is unpacked to the disk."""
     try:
         if member:
             with zipfile.ZipFile(path) as archive:
@@ -195,7 +231,8 @@ def read_vectors(
     n_in:int=100,            # length of a vector: 50, 100, 200 or 300 (schuessler2020: 100)
 ) -> dict[str, np.ndarray]:  # word: vector [n_in]
     "The vectors of some words; ValueError with file and line when one cannot be read."
-    member, found, wanted = f"glove.6B.{n_in}d.txt" if str(path).endswith(".zip") else "", {}, {word.encode() for word in wanted}
+    member, found, wanted = (f"glove.6B.{n_in}d.txt" if str(path).endswith(".zip") else "", {},
+                             {word.encode() for word in wanted})
     named = f"{path}, {member}" if member else path
     for n, line in _lines(path, member):
         word, _, rest = line.partition(b" ")
@@ -215,14 +252,17 @@ def sst(
     treebank:File=TREEBANK,
     glove:File=GLOVE,    # another place of the same vectors, say
 ) -> Corpus:
-    "The Stanford Sentiment Treebank with GloVe's vectors: 6920, 872 and 1821 sentences (another edition, given as `treebank`, may have a few more or fewer)."
+    """The Stanford Sentiment Treebank with GloVe's vectors: 6920, 872 and 1821 sentences
+    (another edition, given as `treebank`, may have a few more or fewer)."""
     one_of("n_in", str(n_in), ("50", "100", "200", "300"))
     splits = read_treebank(fetch(treebank))
-    known = read_vectors(fetch(glove), {word for words, _ in splits["train"] for word in words}, n_in)
+    known = read_vectors(fetch(glove), {word for words, _ in splits["train"] for word in words},
+                         n_in)
     return build_corpus("sst", splits, known, seed, n_in)
 
 # %% ../nbs/lib/24_sentiment.ipynb #d8f56fc2
-CORPORA = {"generated": (generated, ("n_train", "n_valid", "n_test", "n_in")), "sst": (sst, ("n_in",))}
+CORPORA = {"generated": (generated, ("n_train", "n_valid", "n_test", "n_in")),
+           "sst": (sst, ("n_in",))}
 
 @checked
 def get_corpus(

@@ -39,7 +39,8 @@ FORMAT = 1                    # of the folders; a result of another format is re
 TENSORS, MANIFEST = "run.safetensors", "manifest.json"
 
 def results_root() -> Path:
-    "Where results live: RNNBIO_RESULTS, or results/ at the root of the project; in a notebook's own test a folder that goes with it."
+    """Where results live: RNNBIO_RESULTS, or results/ at the root of the project; in a
+    notebook's own test a folder that goes with it."""
     if named := os.environ.get("RNNBIO_RESULTS"): return user_path("RNNBIO_RESULTS", named)
     return _test_folder() if switch("IN_TEST") else project_root() / "results"
 
@@ -47,7 +48,8 @@ def results_root() -> Path:
 def _test_folder() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="rnnbio-test-")
     atexit.register(folder.cleanup)
-    print(f"note: IN_TEST is on: results go to {folder.name} and are gone at the end", file=sys.stderr)
+    print(f"note: IN_TEST is on: results go to {folder.name} and are gone at the end",
+          file=sys.stderr)
     return Path(folder.name)
 
 def canonical(
@@ -73,8 +75,13 @@ def _source_hash() -> str:
     for path in sorted(folder / f"{name}.py" for name in NUMBERS): digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
-NUMBERS = ("seeds", "trials", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "digits", "initializers", "connectome", "models", "rules", "lyapunov", "lowrank", "laziness", "flossing", "optimizers", "kernels/batched", "kernels/gpu", "kernels/cpu", "ahead", "train", "runs")    # modules that make numbers
-SOURCE = _source_hash()      # of their code as it was imported: recorded beside each result, not part of its key
+# modules that make numbers
+NUMBERS = ("seeds", "trials", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "digits",
+           "initializers", "connectome", "models", "rules", "lyapunov", "lowrank", "laziness",
+           "flossing", "optimizers", "kernels/batched", "kernels/gpu", "kernels/cpu", "ahead",
+           "train", "runs")
+# of their code as it was imported: recorded beside each result, not part of its key
+SOURCE = _source_hash()
 
 # %% ../nbs/lib/50_store.ipynb #6a2d2f8a
 @dataclass(frozen=True)
@@ -98,20 +105,24 @@ class Store:
     ):
         self.root = results_root() if root is None else user_path("root", root)
         if self.root.exists() and not self.root.is_dir(): raise NotADirectoryError(errno.ENOTDIR,
-            f"results cannot be kept in {self.root}: it is no folder (RNNBIO_RESULTS names another)")
+            f"results cannot be kept in {self.root}: it is no folder (RNNBIO_RESULTS names "
+            "another)")
 
     def __repr__(self): return f"Store({str(self.root)!r})"
 
     def path(self, key:str) -> Path:
-        "The folder of that key; ValueError when it is not one, so that no key leads out of the results."
-        if not _is_key(key): raise ValueError(f"key must be 64 digits of 0-9 and a-f, got {shown(key)}")
+        """The folder of that key; ValueError when it is not one, so that no key leads out of the
+        results."""
+        if not _is_key(key):
+            raise ValueError(f"key must be 64 digits of 0-9 and a-f, got {shown(key)}")
         return self.root / "runs" / key[:2] / key
 
     def __contains__(self, key:str) -> bool: return (self.path(key) / MANIFEST).is_file()
 
     def keys(self) -> list[str]:
         "Of all results that are there, sorted."
-        return sorted(path.name for path in (self.root / "runs").glob("??/*") if _is_key(path.name) and path.parent.name == path.name[:2])
+        return sorted(path.name for path in (self.root / "runs").glob("??/*")
+                      if _is_key(path.name) and path.parent.name == path.name[:2])
 
     def check_writable(self) -> None:
         "Raises before any work starts when results could not be written."
@@ -119,10 +130,13 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
             probe = self.root / f".probe.{uuid.uuid4().hex}"
             probe.write_bytes(b"x"); probe.unlink()
-        except OSError as e: raise OSError(e.errno, f"results cannot be written to {self.root}: {e.strerror} (RNNBIO_RESULTS names another folder)") from e
+        except OSError as e:
+            raise OSError(e.errno, f"results cannot be written to {self.root}: {e.strerror} "
+                          "(RNNBIO_RESULTS names another folder)") from e
 
     def save(self,
-        results,        # (config, tensors, facts) of each; config is plain data, facts are duration, device, ...
+        # (config, tensors, facts) of each; config is plain data, facts are duration, device, ...
+        results,
     ) -> list[str]:     # their keys
         "Write results, each whole or not at all; one that is there already stays."
         if not hasattr(results, "__iter__"):
@@ -143,12 +157,14 @@ class Store:
         sums = {TENSORS: _checksum(data)}
         manifest = dict(format=FORMAT, key=key, config=config, checksums=sums, facts=facts)
         sums[MANIFEST] = _manifest_checksum(manifest)
-        return self.path(key), {TENSORS: data, MANIFEST: (json.dumps(manifest, indent=1) + "\n").encode()}
+        return self.path(key), {TENSORS: data,
+                                MANIFEST: (json.dumps(manifest, indent=1) + "\n").encode()}
 
     def load(self,
         key:str,
     ) -> Result|None:
-        "The result, or None when there is none; one that is damaged is set aside with a warning, to be computed again. OSError when it can neither be read nor set aside."
+        """The result, or None when there is none; one that is damaged is set aside with a
+        warning, to be computed again. OSError when it can neither be read nor set aside."""
         try: return self.read(key)
         except (FileNotFoundError, NotADirectoryError): return None
         except Corrupt as e:
@@ -158,30 +174,46 @@ class Store:
     def read(self,
         key:str,
     ) -> Result:
-        "The result; FileNotFoundError when there is none, OSError when it cannot be read, Corrupt with the reason when it cannot be trusted, Refused when another version wrote it."
+        """The result; FileNotFoundError when there is none, OSError when it cannot be read,
+        Corrupt with the reason when it cannot be trusted, Refused when another version wrote
+        it."""
         folder = self.path(key)
         try:
             text = (folder / MANIFEST).read_bytes()
             data = (folder / TENSORS).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            if folder.exists(): raise Corrupt(f"{folder} lacks {MANIFEST if not (folder / MANIFEST).is_file() else TENSORS}") from None
+            if folder.exists():
+                raise Corrupt(
+                    f"{folder} lacks "
+                    f"{MANIFEST if not (folder / MANIFEST).is_file() else TENSORS}") from None
             raise
         except OSError as e: raise OSError(e.errno, f"{e.filename or folder} cannot be read: "
             f"{e.strerror} (allow it, or move {folder} away to compute it again)") from e
         try:
             manifest = parse_json(MANIFEST, text)
-            if manifest["checksums"][MANIFEST] != _manifest_checksum(manifest): raise Corrupt(f"{folder / MANIFEST} is not what was written: its checksum differs")
-            if not all(isinstance(manifest[name], kind) for name, kind in MANIFEST_HOLDS.items()): raise TypeError(f"it must hold {', '.join(MANIFEST_HOLDS)}")
-        except (ValueError, KeyError, TypeError) as e: raise e if isinstance(e, Corrupt) else Corrupt(f"{folder / MANIFEST} is not what was written: {type(e).__name__} {e}") from None
-        if manifest["format"] != FORMAT: raise Refused(f"{folder / MANIFEST} has format {manifest['format']}; this version of rnnbio reads format {FORMAT} (RNNBIO_RESULTS names another folder)")
-        if manifest["key"] != key or key_of(manifest["config"]) != key: raise Corrupt(f"{folder / MANIFEST} does not belong to key {key}")
-        if manifest["checksums"][TENSORS] != _checksum(data): raise Corrupt(f"{folder / TENSORS} is not what was written: its checksum differs")
+            if manifest["checksums"][MANIFEST] != _manifest_checksum(manifest):
+                raise Corrupt(f"{folder / MANIFEST} is not what was written: its checksum differs")
+            if not all(isinstance(manifest[name], kind) for name, kind in MANIFEST_HOLDS.items()):
+                raise TypeError(f"it must hold {', '.join(MANIFEST_HOLDS)}")
+        except (ValueError, KeyError, TypeError) as e:
+            raise e if isinstance(e, Corrupt) else Corrupt(
+                f"{folder / MANIFEST} is not what was written: {type(e).__name__} {e}") from None
+        if manifest["format"] != FORMAT:
+            raise Refused(f"{folder / MANIFEST} has format {manifest['format']}; this version of "
+                          f"rnnbio reads format {FORMAT} (RNNBIO_RESULTS names another folder)")
+        if manifest["key"] != key or key_of(manifest["config"]) != key:
+            raise Corrupt(f"{folder / MANIFEST} does not belong to key {key}")
+        if manifest["checksums"][TENSORS] != _checksum(data):
+            raise Corrupt(f"{folder / TENSORS} is not what was written: its checksum differs")
         try: return Result(key, manifest["config"], _unpacked(data), manifest["facts"])
-        except (SafetensorError, ValueError, KeyError) as e: raise Corrupt(f"{folder / TENSORS} holds no tensors that can be read: {e}") from None
+        except (SafetensorError, ValueError, KeyError) as e:
+            raise Corrupt(f"{folder / TENSORS} holds no tensors that can be read: {e}") from None
 
     def set_aside(self, key:str, why:str) -> Path:
-        "Move a damaged result out of the way and say so; it is kept for a look. OSError where it cannot be moved."
-        to = self.root / "set_aside" / f"{key}.{time.strftime('%Y%m%dT%H%M%S')}.{uuid.uuid4().hex[:6]}"
+        """Move a damaged result out of the way and say so; it is kept for a look. OSError where
+        it cannot be moved."""
+        to = (self.root / "set_aside"
+              / f"{key}.{time.strftime('%Y%m%dT%H%M%S')}.{uuid.uuid4().hex[:6]}")
         try:
             to.parent.mkdir(parents=True, exist_ok=True)
             os.rename(self.path(key), to)
@@ -193,12 +225,20 @@ class Store:
 
     @checked
     def clean(self,
-        older_than_s:float=3600.,     # leftovers younger than this may belong to a process that is still writing
+        # leftovers younger than this may belong to a process that is still writing
+        older_than_s:float=3600.,
     ) -> int:
-        "Remove what was set aside and what interrupted processes left behind, checkpoints included; the number of things removed."
-        left = [p for pattern in ("tmp/*", "checkpoints/*", "checkpoints/.*", ".probe.*") for p in self.root.glob(pattern) if time.time() - p.lstat().st_mtime >= older_than_s]
-        found = [p for p in left + list((self.root / "set_aside").glob("*")) if not (p.parent.is_symlink() and p.parent != self.root)]      # what a link leads to is not ours to remove
-        for path in found: shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        """Remove what was set aside and what interrupted processes left behind, checkpoints
+        included; the number of things removed."""
+        left = [p for pattern in ("tmp/*", "checkpoints/*", "checkpoints/.*", ".probe.*")
+                for p in self.root.glob(pattern)
+                if time.time() - p.lstat().st_mtime >= older_than_s]
+        # what a link leads to is not ours to remove
+        found = [p for p in left + list((self.root / "set_aside").glob("*"))
+                 if not (p.parent.is_symlink() and p.parent != self.root)]
+        for path in found:
+            (shutil.rmtree(path) if path.is_dir() and not path.is_symlink()
+             else path.unlink(missing_ok=True))
         return len(found)
 
 def store_of(
@@ -234,7 +274,8 @@ def batched(items, n):
     while some := list(itertools.islice(items, n)): yield some
 
 def write_folders(
-    temporary:Path,                              # a folder on the same disk for what is not finished
+    # a folder on the same disk for what is not finished
+    temporary:Path,
     folders:list[tuple[Path, dict[str, bytes]]], # where each will stand, and its files
 ) -> list[str]:                                  # their names
     "Folders, each complete and on the disk before it has its name; OSError when that cannot be."
@@ -254,7 +295,8 @@ def write_folders(
             write_point("before rename")
             try: os.rename(folder, final)
             except OSError as e:
-                if e.errno not in (errno.EEXIST, errno.ENOTEMPTY): raise          # another process was first, with the same numbers
+                # another process was first, with the same numbers
+                if e.errno not in (errno.EEXIST, errno.ENOTEMPTY): raise
             write_point("after rename")
         all_to_disk({above for final, _ in folders for above in final.parents[:4]})
     finally:
@@ -262,10 +304,12 @@ def write_folders(
     return [final.name for final, _ in folders]
 
 def all_to_disk(paths) -> None:
-    "Wait until they are on the disk, whatever else is to be written; side by side, so that they share its waits: one by one 256 results take ten times as long."
+    """Wait until they are on the disk, whatever else is to be written; side by side, so that
+    they share its waits: one by one 256 results take ten times as long."""
     with ThreadPoolExecutor(8) as threads: list(threads.map(to_disk, paths))
 
-def _is_key(key) -> bool: return isinstance(key, str) and re.fullmatch("[0-9a-f]{64}", key) is not None
+def _is_key(key) -> bool:
+    return isinstance(key, str) and re.fullmatch("[0-9a-f]{64}", key) is not None
 
 def _checksum(data:bytes) -> str: return hashlib.sha256(data).hexdigest()
 
@@ -283,7 +327,9 @@ def save_checkpoint(
 ) -> None:
     "Replace the checkpoint of that name, whole or not at all."
     data = _packed(tensors, {"about": json.dumps(plain("about", about) | {"format": FORMAT})})
-    if not re.fullmatch("[0-9a-z]+", name): raise ValueError(f"the name of a checkpoint must be letters and digits, got {shown(name)}")      # so that it stays in its folder
+    if not re.fullmatch("[0-9a-z]+", name):
+        # so that it stays in its folder
+        raise ValueError(f"the name of a checkpoint must be letters and digits, got {shown(name)}")
     path = store_of(store).root / "checkpoints" / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{name}.{uuid.uuid4().hex}")
@@ -291,7 +337,8 @@ def save_checkpoint(
         write_point("before checkpoint")
         with open(beside, "wb") as file:
             file.write(data[:len(data) // 2]); write_point("inside checkpoint")
-            file.write(data[len(data) // 2:]); file.write(_checksum(data).encode()); file.flush(); os.fsync(file.fileno())
+            file.write(data[len(data) // 2:])
+            file.write(_checksum(data).encode()); file.flush(); os.fsync(file.fileno())
         write_point("before checkpoint rename")
         os.replace(beside, path)
         write_point("after checkpoint rename")
@@ -302,20 +349,24 @@ def save_checkpoint(
 def load_checkpoints(
     store:Store|str|os.PathLike|None=None,        # or its folder; default: the results folder
 ) -> Iterator[tuple[Path, dict, dict[str, Tensor]]]:
-    "Every checkpoint that can be trusted, one after the other: its file, what it is about, its tensors."
+    """Every checkpoint that can be trusted, one after the other: its file, what it is about, its
+    tensors."""
     for path in sorted((store_of(store).root / "checkpoints").glob("*.safetensors")):
         try: data = path.read_bytes()
         except FileNotFoundError: continue                # finished meanwhile
         except OSError as e:
-            warnings.warn(f"checkpoint {path} cannot be read and is not used: {e.strerror}", stacklevel=2)
+            warnings.warn(f"checkpoint {path} cannot be read and is not used: {e.strerror}",
+                          stacklevel=2)
             continue
         data, checksum = data[:-64], data[-64:].decode("ascii", "replace")
         try:
             if _checksum(data) != checksum: raise ValueError("its checksum differs")
             size = int.from_bytes(data[:8], "little")
-            about = parse_json("metadata", parse_json("header", data[8:8 + size])["__metadata__"]["about"])
+            about = parse_json("metadata",
+                               parse_json("header", data[8:8 + size])["__metadata__"]["about"])
             if about["format"] != FORMAT: continue
-            if not all(_is_key(key) for key in about.get("keys", ())): raise ValueError(f"its keys are {shown(about['keys'])}")
+            if not all(_is_key(key) for key in about.get("keys", ())):
+                raise ValueError(f"its keys are {shown(about['keys'])}")
             tensors = _unpacked(data)
         except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as e:
             warnings.warn(f"checkpoint {path.name} is damaged and not used: {e}", stacklevel=2)

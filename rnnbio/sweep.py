@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from fastcore.basics import patch
-from .checks import checked, count, known_options, numbers, one_of, parse_json, plain, real, shown, text
+from .checks import (checked, count, known_options, numbers, one_of, parse_json, plain, real,
+                           shown, text)
 from .compute import client_of, compute, run_bytes, scratch_bytes, seconds_per_run, together
 from .initializers import gaussian
 from .report import pick_device
@@ -29,16 +30,23 @@ from .train import measured_at
 # %% ../nbs/lib/53_sweep.ipynb #7e89c80a
 @dataclass(frozen=True)
 class best_lr:
-    "Choose the learning rate of each cell from a grid, on seeds of its own (zhang2024: 'the optimal learning rate for each initialization scheme')."
+    """Choose the learning rate of each cell from a grid, on seeds of its own (zhang2024: 'the
+    optimal learning rate for each initialization scheme')."""
     grid:tuple = (1e-4, 3e-4, 1e-3, 3e-3)     # zhang2024's
     seeds:tuple = (1000, 1001)                # disjoint from reported seeds, which start at 0
 
     def __post_init__(self):
         for name in ("grid", "seeds"):
-            if not np.iterable(getattr(self, name)): raise ValueError(f"{name} of best_lr must be several numbers, got {shown(getattr(self, name))}")
-        for name, check in ("grid", lambda v: real("grid", v, 0)), ("seeds", lambda v: count("seeds", v, 0)): object.__setattr__(self, name, tuple(check(v) for v in getattr(self, name)))
-        if len(set(self.grid)) < max(2, len(self.grid)) or min(self.grid) == 0 or not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"best_lr needs two or more different rates above 0, and different seeds, got {self}")
+            if not np.iterable(getattr(self, name)):
+                raise ValueError(f"{name} of best_lr must be several numbers, got "
+                                 f"{shown(getattr(self, name))}")
+        for name, check in ("grid", lambda v: real("grid", v,
+                                                   0)), ("seeds", lambda v: count("seeds", v, 0)):
+            object.__setattr__(self, name, tuple(check(v) for v in getattr(self, name)))
+        if (len(set(self.grid)) < max(2, len(self.grid)) or min(self.grid) == 0 or not self.seeds
+            or len(set(self.seeds)) < len(self.seeds)):
+            raise ValueError("best_lr needs two or more different rates above 0, and different "
+                             f"seeds, got {self}")
 
 def choose_lr(
     losses:dict,      # rate: loss [seed, step], NaN where a run has diverged
@@ -53,7 +61,8 @@ def choose_lr(
         score[rate] = np.exp(np.log(tail).mean()) if np.isfinite(tail).all() else np.inf
     best = min(score, key=score.get)
     if not np.isfinite(score[best]): return math.nan, "not trainable"
-    return best, "lowest of the grid" if best == min(score) else "highest of the grid" if best == max(score) else ""
+    return (best, "lowest of the grid" if best == min(score) else "highest of the grid"
+            if best == max(score) else "")
 
 # %% ../nbs/lib/53_sweep.ipynb #a5a90ac4
 @dataclass(frozen=True)
@@ -64,9 +73,11 @@ class along:
 
     def __post_init__(self):
         text("axis of along", self.axis)
-        if isinstance(self.values, (str, bytes, dict, set)) or not np.iterable(self.values) or getattr(self.values, "ndim", 1) != 1:
+        if (isinstance(self.values, (str, bytes, dict, set)) or not np.iterable(self.values)
+            or getattr(self.values, "ndim", 1) != 1):
             raise ValueError(
-            f"values of along({self.axis!r}, ...) must be one for each on the axis, got {shown(self.values)}")
+            f"values of along({self.axis!r}, ...) must be one for each on the axis, got "
+            f"{shown(self.values)}")
         object.__setattr__(self, "values", tuple(map(python_value, self.values)))
 
 # %% ../nbs/lib/53_sweep.ipynb #7f56cf5e
@@ -86,30 +97,50 @@ class Failed(RuntimeError):
     "Some runs raised; all others are done and stored."
 
 class Sweep:
-    "The same training over axes of settings. ValueError before any work for settings that make no sense."
+    """The same training over axes of settings. ValueError before any work for settings that make
+    no sense."""
     def __init__(self,
-        **settings,      # fields of `Run`, or `gain`; each one value, or several: list, tuple, range, 1-d array of any library
+        # fields of `Run`, or `gain`; each one value, or several: list, tuple, range, 1-d array of
+        # any library
+        **settings,
     ):
         known_options("Sweep", settings, [*Run.model_fields, "gain"])
-        if {"gain", "recurrent"} <= set(settings): raise ValueError("give gain or recurrent, not both: gain=g means recurrent=gaussian(g)")
+        if {"gain", "recurrent"} <= set(settings):
+            raise ValueError("give gain or recurrent, not both: gain=g means recurrent=gaussian(g)")
         sizes = {name: len(v) for name, v in settings.items() if _is_axis(name, v)}
         choose = settings["lr"] if isinstance(settings.get("lr"), best_lr) else None
-        n = math.prod(sizes.values()) + (math.prod(v for name, v in sizes.items() if name != "seed") * len(choose.grid) * len(choose.seeds) if choose else 0)
-        if n > MOST_RUNS: raise ValueError(f"a sweep may have {MOST_RUNS} runs at most, those that choose a rate included, but this one has {n}: make several of it")
-        self.axes = {name: [setting(f"{name}[{i}]", v) for i, v in enumerate(settings[name])] for name in sizes}
+        n = (math.prod(sizes.values())
+             + (math.prod(v for name, v in sizes.items() if name != "seed") * len(choose.grid)
+                * len(choose.seeds) if choose else 0))
+        if n > MOST_RUNS:
+            raise ValueError(f"a sweep may have {MOST_RUNS} runs at most, those that choose a rate "
+                             f"included, but this one has {n}: make several of it")
+        self.axes = {name: [setting(f"{name}[{i}]", v) for i, v in enumerate(settings[name])]
+                     for name in sizes}
         self.fixed = {name: setting(name, v) for name, v in settings.items() if name not in sizes}
         for name, v in self.fixed.items():
             for u in v.values if isinstance(v, along) else (): setting(name, u)
-        if settings.get("measures") and {"steps", "every"} & set(self.axes): raise ValueError("measures need the same steps and every for all runs")
-        if isinstance(settings.get("lr"), list | tuple) and any(isinstance(v, best_lr) for v in settings["lr"]): raise ValueError("lr=best_lr(...) stands alone, not in a list")
+        if settings.get("measures") and {"steps", "every"} & set(self.axes):
+            raise ValueError("measures need the same steps and every for all runs")
+        if isinstance(settings.get("lr"),
+                      list | tuple) and any(isinstance(v, best_lr) for v in settings["lr"]):
+            raise ValueError("lr=best_lr(...) stands alone, not in a list")
         for name, values in self.axes.items():
             labels = [self._label(v) for v in values]
-            if not values or len(set(labels)) < len(labels): raise ValueError(f"axis {name} must hold different values, at least one; got {shown(labels)}")
+            if not values or len(set(labels)) < len(labels):
+                raise ValueError(f"axis {name} must hold different values, at least one; got "
+                                 f"{shown(labels)}")
         for name, value in self.fixed.items():
-            if isinstance(value, along) and len(value.values) != len(self.axes[one_of(f"{name}=along(...): its axis", value.axis, self.axes)]): raise ValueError(f"{name}=along({value.axis!r}, ...) must hold one value for each of {len(self.axes[value.axis])}, got {len(value.values)}")
+            if (isinstance(value, along) and len(value.values)
+                != len(self.axes[one_of(f"{name}=along(...): its axis", value.axis, self.axes)])):
+                raise ValueError(f"{name}=along({value.axis!r}, ...) must hold one value for each "
+                                 f"of {len(self.axes[value.axis])}, got {len(value.values)}")
         self.select = self.fixed.get("lr") if isinstance(self.fixed.get("lr"), best_lr) else None
-        seeds = {run.seed for run in (self.runs(lr=1.) if self.select else self.runs())}                   # every run is checked now
-        if self.select and (common := seeds & set(self.select.seeds)): raise ValueError(f"best_lr must not select on reported seeds, but both hold {sorted(common)}")
+        # every run is checked now
+        seeds = {run.seed for run in (self.runs(lr=1.) if self.select else self.runs())}
+        if self.select and (common := seeds & set(self.select.seeds)):
+            raise ValueError("best_lr must not select on reported seeds, but both hold "
+                             f"{sorted(common)}")
         # nothing is trained that could not be written
         self.to_json()
 
@@ -117,12 +148,14 @@ class Sweep:
         words = lambda values: ", ".join(map(str, values))
         axes = [f"{name:10s} {len(v):5d}  {words(v)}" for name, v in self.coords().items()]
         fixed = words(f"{name}={self._label(v)}" for name, v in self.fixed.items())
-        return "\n".join([*(line if len(line) <= 100 else f"{line[:96]} ..." for line in axes), f"{'fixed':16s}  {fixed}", f"{len(self.cells())} runs"])
+        return "\n".join([*(line if len(line) <= 100 else f"{line[:96]} ..." for line in axes),
+                          f"{'fixed':16s}  {fixed}", f"{len(self.cells())} runs"])
 
     @staticmethod
     def _label(value):
         if isinstance(value, Rule): return value.name
-        if isinstance(value, dict) and "kind" in value: value = from_data("specification", value, SPECS)
+        if isinstance(value, dict) and "kind" in value:
+            value = from_data("specification", value, SPECS)
         if value is None: return "none"
         return value if isinstance(value, (str, int, float, bool)) else repr(value)
 
@@ -130,13 +163,16 @@ class Sweep:
         "Settings of every combination, in the order of the axes."
         places = itertools.product(*(range(len(v)) for v in self.axes.values()))
         at = lambda place, v: v.values[place[v.axis]] if isinstance(v, along) else v
-        return [{k: at(place, v) for k, v in self.fixed.items()} | {k: self.axes[k][i] for k, i in place.items()} for place in (dict(zip(self.axes, p)) for p in places)]
+        return [{k: at(place, v) for k, v in self.fixed.items()}
+                | {k: self.axes[k][i] for k, i in place.items()}
+                for place in (dict(zip(self.axes, p)) for p in places)]
 
     def runs(self, **changes) -> list[Run]:
         "Every run, in the order of the axes."
         return [_run(cell | changes) for cell in self.cells()]
 
-    def coords(self) -> dict: return {name: [self._label(v) for v in values] for name, values in self.axes.items()}
+    def coords(self) -> dict:
+        return {name: [self._label(v) for v in values] for name, values in self.axes.items()}
 
     def to_json(self) -> str:
         "The question as text, for another machine: `python -m rnnbio.sweep run FILE`."
@@ -145,73 +181,111 @@ class Sweep:
 
     @classmethod
     def from_json(cls, text:str):
-        "The sweep that `to_json` wrote; ValueError or TypeError with what is wrong about anything else."
+        """The sweep that `to_json` wrote; ValueError or TypeError with what is wrong about
+        anything else."""
         return cls._from_data(parse_json("a sweep", text))
 
     @classmethod
     def _from_data(cls, data):
-        if not (isinstance(data, dict) and set(data) == {"axes", "fixed"} and all(isinstance(v, dict) for v in data.values())): raise ValueError(f'a sweep must be {{"axes": {{...}}, "fixed": {{...}}}}, got {shown(data)}')
+        if not (isinstance(data, dict) and set(data) == {"axes", "fixed"}
+                and all(isinstance(v, dict) for v in data.values())):
+            raise ValueError(f'a sweep must be {{"axes": {{...}}, "fixed": {{...}}}}, got '
+                             f'{shown(data)}')
         for name, v in data["axes"].items():
-            if name in NEVER_AN_AXIS or not isinstance(v, list): raise ValueError(f"axis {shown(name)} must be a list of values, and not of {' or '.join(NEVER_AN_AXIS)}; got {shown(v)}")
+            if name in NEVER_AN_AXIS or not isinstance(v, list):
+                raise ValueError(f"axis {shown(name)} must be a list of values, and not of "
+                                 f"{' or '.join(NEVER_AN_AXIS)}; got {shown(v)}")
         for name, v in data["fixed"].items():
-            if name not in NEVER_AN_AXIS and isinstance(v, list): raise ValueError(f"{shown(name)} is fixed, so it must be one value, got {shown(v)}")
+            if name not in NEVER_AN_AXIS and isinstance(v, list):
+                raise ValueError(f"{shown(name)} is fixed, so it must be one value, got {shown(v)}")
         rule = lambda name, v: rule_of(v) if name == "rule" and isinstance(v, dict) else v
-        return cls(**{name: [rule(name, u) for u in v] for name, v in data["axes"].items()}, **{name: rule(name, _special(v)) for name, v in data["fixed"].items()})
+        return cls(**{name: [rule(name, u) for u in v] for name, v in data["axes"].items()},
+                   **{name: rule(name, _special(v)) for name, v in data["fixed"].items()})
 
     def run(self,
         device:str="auto",       # auto, cpu or cuda
         store:Store|None=None,   # or its folder; default: the results folder
         progress:bool=True,      # one bar, in a terminal or Jupyter
-        client=None,             # of a Dask cluster that computes what is missing; default: the one at RNNBIO_SCHEDULER, or this process
+        # of a Dask cluster that computes what is missing; default: the one at RNNBIO_SCHEDULER, or
+        # this process
+        client=None,
     ) -> xr.Dataset:             # loss and accuracy over the axes and step; measures over the axes and `at`; diverged, lr (and how it was chosen), key, seconds of training
-        "Answers: from the store where they are there, trained where not. `Failed` when runs raised, after all others are done."
+        """Answers: from the store where they are there, trained where not. `Failed` when runs
+        raised, after all others are done."""
         store, backend, failed = store_of(store), pick_device(device), {}
         client = client_of(client) or _client(os.environ.get("RNNBIO_SCHEDULER"))
         compute(self.candidates(backend), store, progress, failed, client)
         runs, how = self.chosen(store, backend, failed)
         compute([r for r in runs if r], store, progress, failed, client)
-        if failed: raise Failed(f"{len(failed)} runs raised, the others are stored; the first: {next(iter(failed.values()))['reason']} (all in {store.root / 'failed'})")
+        if failed:
+            raise Failed(f"{len(failed)} runs raised, the others are stored; the first: "
+                         f"{next(iter(failed.values()))['reason']} (all in "
+                         f"{store.root / 'failed'})")
         return self._dataset(runs, how, store)
 
     def _groups(self, backend) -> dict[str, dict[float, list[Run]]]:
-        "What is trained to choose rates: for combinations that differ only in seed (its name, see `_apart`), at each rate, the selection seeds."
+        """What is trained to choose rates: for combinations that differ only in seed (its name,
+        see `_apart`), at each rate, the selection seeds."""
         cells = {self._apart(cell): cell for cell in self.cells()}
-        at = lambda cell, rate: [_run(cell | dict(lr=rate, seed=seed, backend=backend) | NOTHING_MEASURED) for seed in self.select.seeds]
-        return {name: {rate: at(cell, rate) for rate in self.select.grid} for name, cell in cells.items()} if self.select else {}
+        at = lambda cell, rate: [_run(cell | dict(lr=rate, seed=seed, backend=backend)
+                                      | NOTHING_MEASURED) for seed in self.select.seeds]
+        return {name: {rate: at(cell, rate) for rate in self.select.grid}
+                for name, cell in cells.items()} if self.select else {}
 
-    def _apart(self, cell) -> str: return json.dumps({k: str(self._label(v)) for k, v in cell.items() if k not in ("seed", "lr")}, sort_keys=True)
+    def _apart(self, cell) -> str:
+        return json.dumps({k: str(self._label(v)) for k, v in cell.items()
+                           if k not in ("seed", "lr")}, sort_keys=True)
 
     def candidates(self, backend:str="cpu") -> list[Run]:
         "Runs that only choose a learning rate; none without `best_lr`."
-        return [run for group in self._groups(backend).values() for runs in group.values() for run in runs]
+        return [run for group in self._groups(backend).values() for runs in group.values()
+                for run in runs]
 
     def chosen(self, store, backend:str="cpu", failed=()) -> tuple[list[Run|None], list[str]|None]:
-        "Every run, in the order of the axes, None where no rate will do; with `best_lr` also how each rate was chosen. Its candidates are stored, or in `failed`."
+        """Every run, in the order of the axes, None where no rate will do; with `best_lr` also
+        how each rate was chosen. Its candidates are stored, or in `failed`."""
         if not self.select: return self.runs(backend=backend), None
-        choose = lambda group: (math.nan, "failed") if any(r.key() in failed for runs in group.values() for r in runs) else choose_lr({rate: [_scored(store, r.key()) for r in runs] for rate, runs in group.items()})
+        choose = lambda group: ((math.nan, "failed")
+                                if any(r.key() in failed for runs in group.values() for r in runs)
+                                else choose_lr({rate: [_scored(store, r.key()) for r in runs]
+                                                for rate, runs in group.items()}))
         best = {name: choose(group) for name, group in self._groups(backend).items()}
         rates, how = zip(*(best[self._apart(cell)] for cell in self.cells()))
-        return [_run(cell | dict(lr=rate, backend=backend)) if np.isfinite(rate) else None for cell, rate in zip(self.cells(), rates)], list(how)
+        return [_run(cell | dict(lr=rate, backend=backend)) if np.isfinite(rate) else None
+                for cell, rate in zip(self.cells(), rates)], list(how)
 
     def _dataset(self, runs, how, store) -> xr.Dataset:
-        shape, steps = [len(v) for v in self.axes.values()], max((r.steps for r in runs if r), default=0)
-        curves, diverged, seconds = np.full((2, len(runs), steps), np.nan, np.float32), np.full(len(runs), -1), np.zeros(len(runs))
+        shape, steps = [len(v) for v in self.axes.values()], max((r.steps for r in runs if r),
+                                                                 default=0)
+        curves, diverged, seconds = np.full((2, len(runs), steps), np.nan,
+                                            np.float32), np.full(len(runs), -1), np.zeros(len(runs))
         foreign, measured = 0, {}
         for i, run in enumerate(runs):
             if run is None: continue
             loss, accuracy, diverged[i], facts, found = _curves(store, run.key())
-            for name, values in found.items(): measured.setdefault(name, np.full((len(runs), *values.shape), np.nan))[i] = values
-            curves[0, i, :len(loss)], curves[1, i, :len(loss)], seconds[i] = loss, accuracy, facts["duration_s"]
+            for name, values in found.items():
+                measured.setdefault(name, np.full((len(runs), *values.shape), np.nan))[i] = values
+            curves[0, i, :len(loss)], curves[1, i, :len(loss)], seconds[i] = (loss, accuracy,
+                                                                              facts["duration_s"])
             foreign += facts["source"] != SOURCE
-        if foreign: print(f"note: {foreign} of {len(runs)} results were computed by other source code of the same versions (VERSIONS in rnnbio.runs)", file=sys.stderr)
+        if foreign:
+            print(f"note: {foreign} of {len(runs)} results were computed by other source code of "
+                  "the same versions (VERSIONS in rnnbio.runs)", file=sys.stderr)
         dims = tuple(self.axes)
-        data = {"loss": ((*dims, "step"), curves[0].reshape(*shape, steps)), "accuracy": ((*dims, "step"), curves[1].reshape(*shape, steps)), "diverged": (dims, diverged.reshape(shape)),
-                "key": (dims, np.array([r.key() if r else "" for r in runs]).reshape(shape)), "seconds": (dims, seconds.reshape(shape))}
-        if "lr" not in dims: data["lr"] = dims, np.array([r.lr if r else np.nan for r in runs]).reshape(shape)
+        data = {"loss": ((*dims, "step"), curves[0].reshape(*shape, steps)),
+                "accuracy": ((*dims, "step"), curves[1].reshape(*shape, steps)),
+                "diverged": (dims, diverged.reshape(shape)),
+                "key": (dims, np.array([r.key() if r else "" for r in runs]).reshape(shape)),
+                "seconds": (dims, seconds.reshape(shape))}
+        if "lr" not in dims:
+            data["lr"] = dims, np.array([r.lr if r else np.nan for r in runs]).reshape(shape)
         if how is not None: data["lr_note"] = dims, np.array(how).reshape(shape)
-        for name, values in measured.items(): data[name] = (*dims, "at", *(f"{name}_{i}" for i in range(values.ndim - 2))), values.reshape(*shape, *values.shape[1:])
+        for name, values in measured.items():
+            data[name] = (*dims, "at", *(f"{name}_{i}" for i in range(
+                values.ndim - 2))), values.reshape(*shape, *values.shape[1:])
         at = {"at": measured_at(steps, next(r.every for r in runs if r))} if measured else {}
-        return xr.Dataset(data, self.coords() | {"step": np.arange(steps)} | at, {"sweep": self.to_json()})
+        return xr.Dataset(data, self.coords() | {"step": np.arange(steps)} | at,
+                          {"sweep": self.to_json()})
 
 def _data(value):
     "A setting as plain data; `_special`, `from_data` and `rule_of` make it again."
@@ -223,16 +297,19 @@ def _data(value):
 
 def _special(value):
     "best_lr or along, where the data say so."
-    kind = {"best_lr": best_lr, "along": along}.get(next(iter(value), None)) if isinstance(value, dict) and len(value) == 1 else None
+    kind = ({"best_lr": best_lr, "along": along}.get(next(iter(value), None))
+            if isinstance(value, dict) and len(value) == 1 else None)
     if not kind: return value
     settings, = value.values()
-    if not isinstance(settings, dict): raise ValueError(f"{kind.__name__} must hold values by name, got {shown(settings)}")
+    if not isinstance(settings, dict):
+        raise ValueError(f"{kind.__name__} must hold values by name, got {shown(settings)}")
     known_options(kind.__name__, settings, [f.name for f in fields(kind)])
     return kind(**settings)
 
 def _run(cell:dict) -> Run:
     "The run of one combination of settings."
-    cell = {("recurrent" if name == "gain" else name): spec_data(gaussian(v)) if name == "gain" else v for name, v in cell.items()}
+    cell = {("recurrent" if name == "gain" else name): spec_data(gaussian(v)) if name == "gain"
+            else v for name, v in cell.items()}
     return Run(**cell)
 
 @cache
@@ -240,15 +317,22 @@ def _client(address:str|None):
     "A client of the cluster there, kept; None for no address."
     if not address: return None
     try: from distributed import Client
-    except ImportError as e: raise ImportError(f"a cluster (RNNBIO_SCHEDULER={address}) needs Dask: pip install 'rnnbio[dask]'") from e
+    except ImportError as e:
+        raise ImportError(f"a cluster (RNNBIO_SCHEDULER={address}) needs Dask: pip install "
+                          "'rnnbio[dask]'") from e
     try: return Client(address)
-    except (OSError, ValueError) as e: raise OSError(f"RNNBIO_SCHEDULER={address}: no Dask scheduler answers there ({e})") from e
+    except (OSError, ValueError) as e:
+        raise OSError(f"RNNBIO_SCHEDULER={address}: no Dask scheduler answers there ({e})") from e
 
 def _curves(store, key):
     result = store.read(key)
-    if lacks := {"loss", "accuracy", "diverged"} - set(result.tensors) | {"duration_s", "source"} - set(result.facts): raise Corrupt(f"{store.path(key)} lacks {', '.join(sorted(lacks))}")
-    measured = {name.removeprefix("measure/"): t.numpy() for name, t in result.tensors.items() if name.startswith("measure/")}
-    return result.tensors["loss"].numpy(), result.tensors["accuracy"].numpy(), int(result.tensors["diverged"]), result.facts, measured
+    if lacks := {"loss", "accuracy",
+                 "diverged"} - set(result.tensors) | {"duration_s", "source"} - set(result.facts):
+        raise Corrupt(f"{store.path(key)} lacks {', '.join(sorted(lacks))}")
+    measured = {name.removeprefix("measure/"): t.numpy() for name, t in result.tensors.items()
+                if name.startswith("measure/")}
+    return (result.tensors["loss"].numpy(), result.tensors["accuracy"].numpy(),
+            int(result.tensors["diverged"]), result.facts, measured)
 
 def _scored(store, key):
     "The loss for choosing a rate: nothing but NaN when the run diverged, be it at the last step."
@@ -260,10 +344,13 @@ def _scored(store, key):
 @dataclass(frozen=True)
 class Estimate:
     "What a sweep will take here."
-    networks:int      # to train; where rates are chosen, the runs of the selection and one final run for each combination
+    # to train; where rates are chosen, the runs of the selection and one final run for each
+    # combination
+    networks:int
     stored:int        # that the store holds already
     minutes:float
-    memory_gb:float   # of the largest ensemble, beside the 0.5 GB that Python with its libraries takes
+    # of the largest ensemble, beside the 0.5 GB that Python with its libraries takes
+    memory_gb:float
     disk_mb:float
 
 @patch
@@ -276,7 +363,8 @@ def estimate(
     "Time a few steps of each kind of ensemble, and multiply."
     store, select, backend = store_of(store), self.select, pick_device(device)
     steps = count("steps", steps, 2)
-    runs = (self.runs(lr=select.grid[0], backend=backend) if select else self.runs(backend=backend)) + self.candidates(backend)
+    runs = (self.runs(lr=select.grid[0], backend=backend) if select
+            else self.runs(backend=backend)) + self.candidates(backend)
     missing = {r.key(): r for r in runs if r.key() not in store}
     groups, seconds, memory, disk = {}, 0., 0., 0.
     for run in missing.values(): groups.setdefault(run.ensemble(), []).append(run)
@@ -284,8 +372,10 @@ def estimate(
         some, task = group[0], task_of(group[0])
         at_once = group[:min(together(some, task), 64)]
         seconds += seconds_per_run(at_once, steps) * len(group)
-        memory = max(memory, (scratch_bytes(some, task) + min(len(group), together(some, task)) * run_bytes(some, task)) / 1e9)
-        disk += sum(8 * r.steps + 4 * r.n_hidden * (r.n_hidden + task.n_in + task.n_out + 2) + 4000 for r in group) / 1e6
+        memory = max(memory, (scratch_bytes(some, task) + min(len(group), together(some, task))
+                              * run_bytes(some, task)) / 1e9)
+        disk += sum(8 * r.steps + 4 * r.n_hidden * (r.n_hidden + task.n_in + task.n_out + 2) + 4000
+                    for r in group) / 1e6
     return Estimate(len(missing), len(runs) - len(missing), seconds / 60, memory, disk)
 
 # %% ../nbs/lib/53_sweep.ipynb #9b6c03e3

@@ -19,20 +19,24 @@ from .trials import Trials, check_targets
 # %% ../nbs/lib/21_tasks.ipynb #406f00f7
 BLOCK = 512       # trials drawn at once
 PROBE_SEED = 2**31     # of trials that never train
-_keeping = threading.Lock()      # around looking up and keeping blocks, not around drawing; one for all tasks, which can be copied and pickled
+# around looking up and keeping blocks, not around drawing; one for all tasks, which can be copied
+# and pickled
+_keeping = threading.Lock()
 
 class Task:
     "A family of trials. Subclasses set these members and write `draw`."
     name:str; n_in:int; n_out:int; steps:int
     loss:str                        # "squared error" or "cross-entropy"
     input_names:tuple; output_names:tuple
-    step_ms:float|None = None       # duration of a step, for plots; None: the task has no physical time
+    # duration of a step, for plots; None: the task has no physical time
+    step_ms:float|None = None
     options:tuple = ()              # what get_task takes
     deviations:str = ""             # where this differs from the paper it comes from
     padded:bool = False             # do some trials end, or stop to count, before the last step?
 
     def draw(self, rng:np.random.Generator, n_trials:int) -> dict[str, np.ndarray]:
-        "inputs, targets, mask and, if it is not the mask, response of that many fresh trials, [time, trial, ...], float64."
+        """inputs, targets, mask and, if it is not the mask, response of that many fresh trials,
+        [time, trial, ...], float64."""
         raise NotImplementedError(f"task {self.name} must say how to draw trials")
 
     def references(self) -> dict[str, float]:
@@ -45,13 +49,17 @@ class Task:
         step:int=0,       # which batch of that seed: the training step
     ) -> Trials:          # float32
         "A batch of fresh trials, the same for the same seed, size and step."
-        together, n_trials, seed = _together(n_trials), count("n_trials", n_trials), count("seed", seed, 0)
+        together, n_trials, seed = _together(n_trials), count("n_trials",
+                                                              n_trials), count("seed", seed, 0)
         block, place = divmod(count("step", step, 0), together)
-        drawn = self._kept((seed, n_trials), block, lambda: self._checked(self.draw(generator(seed, f"trials/{self.name}", block), n_trials * together), self.steps, n_trials * together))
+        drawn = self._kept((seed, n_trials), block, lambda: self._checked(
+            self.draw(generator(seed, f"trials/{self.name}", block), n_trials * together),
+            self.steps, n_trials * together))
         return drawn.trials(slice(place * n_trials, (place + 1) * n_trials))
 
     def probe(self, n_trials:int) -> Trials:
-        "Trials that never train, always the same: for measures. Tasks with finite data hold some out."
+        """Trials that never train, always the same: for measures. Tasks with finite data hold
+        some out."""
         return self.sample(n_trials, PROBE_SEED)
 
     def block_bytes(self,
@@ -61,7 +69,8 @@ class Task:
         return self._bytes(n_trials * _together(n_trials) * self.steps)
 
     def forget(self) -> None:
-        "Give back the memory of the blocks that are kept; they are drawn again if they are asked for."
+        """Give back the memory of the blocks that are kept; they are drawn again if they are
+        asked for."""
         with _keeping: self.__dict__.pop("_latest", None)
 
     def _bytes(self, n:int) -> int:
@@ -97,11 +106,14 @@ class Task:
         size = sum(t.nbytes for t in (drawn.tensors() if isinstance(drawn, Trials) else (drawn,)))
         with _keeping:
             latest[which] = block, drawn, size
-            while sum(size for *_, size in latest.values()) > asked_number("RNNBIO_MEMORY_GB", 2) * 1e9 and len(latest) > 1:
+            while (sum(size for *_, size in latest.values()) > asked_number("RNNBIO_MEMORY_GB", 2)
+                   * 1e9 and len(latest) > 1):
                 latest.pop(next(iter(latest)))
         return drawn
 
-    def __repr__(self): return f"<task {self.name}: {self.n_in} inputs, {self.n_out} outputs, {self.steps} steps, {self.loss}>"
+    def __repr__(self):
+        return (f"<task {self.name}: {self.n_in} inputs, {self.n_out} outputs, {self.steps} steps, "
+                f"{self.loss}>")
 
 def _together(n_trials:int) -> int:
     "Batches that are drawn at once."
@@ -134,7 +146,8 @@ def check_task(
     task,         # what the user gave
 ):                # `task`, unchanged
     "TypeError unless it has n_in, n_out, steps and sample(n_trials, seed, step)."
-    lacks = [name for name in ("n_in", "n_out", "steps", "sample") if isinstance(task, type) or not hasattr(task, name)]
+    lacks = [name for name in ("n_in", "n_out", "steps", "sample") if isinstance(task, type)
+             or not hasattr(task, name)]
     if not lacks: return task
     raise TypeError(f"{what} must have {', '.join(lacks)} (a task is an object with n_in, n_out, "
                     f"steps and sample(n_trials, seed, step)), got {shown(task)}")
@@ -178,9 +191,11 @@ def whole_numbers(
     most:int,
     ndim:int=1,    # axes it must have
 ) -> np.ndarray:
-    "`value` as an array of whole numbers from `least` to `most`; ValueError when it holds something else."
+    """`value` as an array of whole numbers from `least` to `most`; ValueError when it holds
+    something else."""
     found = np.asarray(value)
-    if found.dtype.kind not in "iu" or found.ndim != ndim or not found.size or found.min() < least or found.max() > most:
+    if (found.dtype.kind not in "iu" or found.ndim != ndim or not found.size or found.min() < least
+        or found.max() > most):
         raise ValueError(f"{what} must be whole numbers from {least} to {most} on {ndim} "
                          f"{'axis' if ndim == 1 else 'axes'}, got {shown(value)}")
     return found
@@ -192,20 +207,24 @@ class Romo(Task):
     n_in, n_out = 1, 2
     input_names, output_names = ("pulse",), ("first higher", "second higher")
     options = ("dt",)
-    deviations = ("None known from schuessler2020's task. zhang2024 uses the same 56 steps of dt = 0.5; with its leak read literally (alpha = 0.5) e-prop hardly learns, "
+    deviations = ("None known from schuessler2020's task. zhang2024 uses the same 56 steps of dt = "
+                  "0.5; with its leak read literally (alpha = 0.5) e-prop hardly learns, "
                   "so figures use alpha = 0.8, which amounts to a time constant of 2.5.")
 
     def __init__(self,
         dt:float=.5,      # step, in time constants; durations are truncated to steps
     ):
-        self.dt = real("dt", dt, 1e-9, 1.0000001, "a pulse lasts 1 time constant and must hold a step")
+        self.dt = real("dt", dt, 1e-9, 1.0000001,
+                       "a pulse lasts 1 time constant and must hold a step")
         steps = lambda duration: int(duration / self.dt + 1e-9)
-        self.fixation, self.pulse, self.wait, self.decision = steps(3), steps(1), steps(5), steps(10)
+        self.fixation, self.pulse, self.wait, self.decision = (steps(3), steps(1), steps(5),
+                                                               steps(10))
         self.shortest, self.longest, self.steps = steps(2), steps(8), steps(28)
 
     def draw(self, rng, n_trials):
         a = np.empty((2, n_trials)); again = np.ones(n_trials, bool)
-        while again.any():                                               # both amplitudes anew until they can be told apart
+        # both amplitudes anew until they can be told apart
+        while again.any():
             a[:, again] = rng.uniform(.5, 1.5, (2, again.sum()))
             again = abs(a[0] - a[1]) < .2
         return self.build(a, np.floor(rng.uniform(2, 8, n_trials) / self.dt + 1e-9).astype(int))
@@ -215,7 +234,8 @@ class Romo(Task):
         delay:np.ndarray,         # between them, in steps, [trial]
     ) -> dict[str, np.ndarray]:
         "The trials with these amplitudes and delays."
-        amplitudes, delay = numbers("amplitudes", amplitudes, 2), whole_numbers("delay", delay, 0, self.longest)
+        amplitudes, delay = numbers("amplitudes", amplitudes,
+                                    2), whole_numbers("delay", delay, 0, self.longest)
         if amplitudes.shape != (2, *delay.shape):
             raise ValueError("amplitudes must be [2, trial] and delay [trial], got shapes "
                              f"{list(amplitudes.shape)} and {list(delay.shape)}")
@@ -225,19 +245,23 @@ class Romo(Task):
         answer = second + self.pulse + self.wait
         window = lambda start, length: (t >= start) & (t < start + length)
         deciding = window(answer, self.decision)
-        inputs = amplitudes[0] * window(first, self.pulse) + amplitudes[1] * window(second, self.pulse)
+        inputs = (amplitudes[0] * window(first, self.pulse)
+                  + amplitudes[1] * window(second, self.pulse))
         higher = np.stack([amplitudes[0] > amplitudes[1], amplitudes[0] <= amplitudes[1]], -1)
         return dict(inputs=inputs[..., None], targets=.5 * deciding[..., None] * higher,
                     mask=(t < second + self.pulse) | deciding, response=deciding)
 
     def references(self):
         delays = np.arange(self.shortest, self.longest + 1)
-        weight = np.diff(np.clip(np.append(delays, self.longest + 1) * self.dt, 2, 8)) / 6     # probability of each delay
-        counted = self.fixation + 2 * self.pulse + (weight * delays).sum() + self.decision     # steps in the mask, on average
+        # probability of each delay
+        weight = np.diff(np.clip(np.append(delays, self.longest + 1) * self.dt, 2, 8)) / 6
+        # steps in the mask, on average
+        counted = self.fixation + 2 * self.pulse + (weight * delays).sum() + self.decision
         share = self.decision / counted
         return {"silent": share * .5**2 / 4,                             # all outputs zero
                 "constant": (share * .5**2 / 2 - (share * .5 / 2)**2) / 2,
-                "when": share * .25**2 / 2,                              # 0.25 on both outputs at the decision: knows when, not which
+                # 0.25 on both outputs at the decision: knows when, not which
+                "when": share * .25**2 / 2,
                 "ideal": 0.}
 
 # %% ../nbs/lib/21_tasks.ipynb #a0201d60
@@ -246,9 +270,11 @@ class Romo(Task):
 def plot(
     self:Task,
     seed:int=0,         # which trial
-    outputs=None,       # what a network answered to `sample(1, seed)`, [time, n_out], drawn over the targets
+    # what a network answered to `sample(1, seed)`, [time, n_out], drawn over the targets
+    outputs=None,
 ):                      # matplotlib axes
     "One example trial: inputs above, targets below."
     from rnnbio.plots import plot_trial
     trials = self.sample(1, seed)
-    return plot_trial(trials.inputs[:, 0], trials.targets[:, 0], trials.mask[:, 0], outputs, self.input_names, self.output_names, self.step_ms, title=self.name)
+    return plot_trial(trials.inputs[:, 0], trials.targets[:, 0], trials.mask[:, 0], outputs,
+                      self.input_names, self.output_names, self.step_ms, title=self.name)

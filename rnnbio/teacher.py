@@ -22,7 +22,8 @@ def conditioned(
     kappa:float,       # condition number: singular values of the top half over those of the rest
     gain:float=1.25,   # of the null matrix whose expected norm it gets (liu2024)
 ) -> Tensor:           # F, the same shape
-    "A teacher's directions with weights of two sizes (Eq. 1); ValueError when W is not square, or not finite."
+    """A teacher's directions with weights of two sizes (Eq. 1); ValueError when W is not square,
+    or not finite."""
     tensor("W", W, ("run", "n", "n"), finite=True)
     kappa, gain = real("kappa", kappa, 1), real("gain", gain, 0)
     U, S, V = torch.linalg.svd(W)
@@ -34,7 +35,8 @@ def conditioned(
 @checked
 @dataclass(frozen=True, eq=False)
 class task_aligned:
-    "An initializer of W_h from given matrices, one for each seed in order, cut to their leading directions at their norm."
+    """An initializer of W_h from given matrices, one for each seed in order, cut to their
+    leading directions at their norm."""
     F:Tensor              # [run, n, n]
     rank:int|None = None  # directions kept; None: all
 
@@ -64,7 +66,8 @@ class Taught(Task):
         teachers:Params,       # one for each seed of the students
     ):
         if not isinstance(task, Task): raise TypeError(f"task must be a Task, got {shown(task)}")
-        if task.loss != "cross-entropy": raise ValueError(f"task must have labels, but {task.name} has {task.loss}")
+        if task.loss != "cross-entropy":
+            raise ValueError(f"task must have labels, but {task.name} has {task.loss}")
         if not isinstance(model, LeakyRNN) or not isinstance(teachers, Params):
             raise TypeError(f"model must be a LeakyRNN and teachers its Params, got {shown(model)} "
                             f"and {shown(teachers)}")
@@ -73,21 +76,29 @@ class Taught(Task):
             raise ValueError(f"model must have the {task.n_in} inputs and {task.n_out} outputs of "
                              f"{task.name}, got {model.n_in} and {model.n_out}")
         self.task, self.model, self.teachers = task, model, teachers
-        self.name, self.loss, self.n_in, self.n_out, self.steps = f"{task.name}, taught", task.loss, task.n_in, task.n_out, task.steps
-        self.input_names, self.output_names, self.step_ms, self.deviations, self.padded = task.input_names, task.output_names, task.step_ms, task.deviations, task.padded
+        self.name, self.loss, self.n_in, self.n_out, self.steps = (f"{task.name}, taught",
+                                                                   task.loss, task.n_in, task.n_out,
+                                                                   task.steps)
+        self.input_names, self.output_names, self.step_ms, self.deviations, self.padded = (
+            task.input_names, task.output_names, task.step_ms, task.deviations, task.padded)
 
     def answers(self, trials:Trials, seed:int) -> Trials:
         "The same trials with what the teacher of this seed says."
-        if seed not in self.teachers.seeds: raise ValueError(f"seed must be one that has a teacher: {', '.join(map(str, self.teachers.seeds))}; got {seed}")
+        if seed not in self.teachers.seeds:
+            raise ValueError("seed must be one that has a teacher: "
+                             f"{', '.join(map(str, self.teachers.seeds))}; got {seed}")
         teacher = self.teachers[self.teachers.seeds.index(seed)]
         with torch.no_grad(): outputs = self.model(teacher, trials.inputs.to(teacher.dtype))[1][0]
         says = trials.at_last(outputs.argmax(-1))
-        return Trials(trials.inputs, says.expand(len(trials.inputs), -1), trials.mask, trials.response)
+        return Trials(trials.inputs, says.expand(len(trials.inputs), -1), trials.mask,
+                      trials.response)
 
-    def sample(self, n_trials:int, seed:int, step:int=0) -> Trials: return self.answers(self.task.sample(n_trials, seed, step), seed)
+    def sample(self, n_trials:int, seed:int, step:int=0) -> Trials:
+        return self.answers(self.task.sample(n_trials, seed, step), seed)
 
     def probe(self, n_trials:int) -> Trials:
-        "The task's own probes, with the task's own labels: `answers` gives those of a seed's teacher."
+        """The task's own probes, with the task's own labels: `answers` gives those of a seed's
+        teacher."""
         return self.task.probe(n_trials)
 
     def block_bytes(self, n_trials:int) -> int: return self.task.block_bytes(n_trials)

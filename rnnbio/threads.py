@@ -33,7 +33,8 @@ def _number(name, default):
 def set_threads(
     n:int|None=None,       # threads; None: RNNBIO_THREADS, or as many as there are cores
 ) -> int:
-    "How many runs are stepped at once, and how many threads torch has; returns the number in force."
+    """How many runs are stepped at once, and how many threads torch has; returns the number in
+    force."""
     global _asked, _torch_had
     _asked = n if n is None else count("n", n)
     if n is not None or os.environ.get("RNNBIO_THREADS"):
@@ -45,7 +46,8 @@ def set_threads(
     return get_threads()
 
 def _bound_torch(n) -> None:
-    "Only where it differs: the call also changes how MKL nests its threads (and batched LU, for the worse)."
+    """Only where it differs: the call also changes how MKL nests its threads (and batched LU,
+    for the worse)."""
     if torch.get_num_threads() != n: torch.set_num_threads(n)
 
 if os.environ.get("RNNBIO_THREADS"): set_threads()
@@ -54,7 +56,8 @@ def start_threads() -> int:
     "Ready for a compiled call from this thread; how many threads it may use."
     global _started
     if _inherited:
-        raise RuntimeError("this process was forked from one that had already trained, and cannot train itself "
+        raise RuntimeError("this process was forked from one that had already trained, and cannot "
+                           "train itself "
                            "(GNU OpenMP): start workers with multiprocessing.get_context('spawn')")
     of_torch = torch.get_num_threads()
     nb.set_num_threads(n := get_threads())

@@ -37,7 +37,9 @@ class Fit:
     params:Params       # after training
     rule:Rule
     optimizer:object
-    data:xr.Dataset     # loss and accuracy [run, step]; diverged [run], the step or -1; lr [run]; measures [run, at, ...]
+    # loss and accuracy [run, step]; diverged [run], the step or -1; lr [run]; measures [run, at,
+    # ...]
+    data:xr.Dataset
 
     @property
     def loss(self) -> xr.DataArray: return self.data.loss
@@ -54,7 +56,8 @@ class Fit:
         last = self.data.loss.ffill("step").isel(step=-1)
         steps, task = self.data.sizes["step"], self.data.attrs["task"]
         lost = f", {len(self.lost)} of them lost their task" if self.lost else ""
-        return (f"Fit of {len(self.params)} runs, {self.rule.name}, {self.optimizer}, {steps} steps on {task}: "
+        return (f"Fit of {len(self.params)} runs, {self.rule.name}, {self.optimizer}, {steps} "
+                f"steps on {task}: "
                 f"last loss {float(last.min()):.3g} to {float(last.max()):.3g}, "
                 f"{int((self.diverged >= 0).sum())} diverged{lost}\n{self.model}\n{self.params}")
 
@@ -69,11 +72,16 @@ def save(
 ) -> Path:
     "One safetensors file with the weights, curves and settings, whole or not at all."
     path = user_path("path", path)
-    arrays = {f"data/{name}": torch.from_numpy(np.array(v.values)) for name, v in self.data.variables.items()}
-    own = lambda t: t.detach().cpu().clone().contiguous()                # the format wants no shared memory
+    arrays = {f"data/{name}": torch.from_numpy(np.array(v.values))
+              for name, v in self.data.variables.items()}
+    # the format wants no shared memory
+    own = lambda t: t.detach().cpu().clone().contiguous()
     weights = {f"params/{name}": own(t) for name, t in self.params.tensors().items()}
-    about = dict(format=FIT_FORMAT, model=asdict(self.model), seeds=self.params.seeds, rule=asdict(self.rule), optimizer=[type(self.optimizer).__name__, asdict(self.optimizer)],
-                 dims={name: v.dims for name, v in self.data.variables.items()}, coords=list(self.data.coords), attrs=self.data.attrs)
+    about = dict(format=FIT_FORMAT, model=asdict(self.model),
+                 seeds=self.params.seeds, rule=asdict(self.rule),
+                 optimizer=[type(self.optimizer).__name__, asdict(self.optimizer)],
+                 dims={name: v.dims for name, v in self.data.variables.items()},
+                 coords=list(self.data.coords), attrs=self.data.attrs)
     said = json.dumps(about)
     metadata = {"rnnbio": said, "sha256": _fingerprint(said, arrays | weights)}
     data = tensor_bytes(arrays | weights, metadata)
@@ -95,10 +103,12 @@ def load(
     cls:Fit,
     path,       # a file that `save` wrote
 ) -> Fit:
-    "The fit in that file, as it was; ValueError when it is something else, or not what was written."
+    """The fit in that file, as it was; ValueError when it is something else, or not what was
+    written."""
     path = user_path("path", path)
     if not path.is_file(): raise FileNotFoundError(f"no file {path}")
-    data = path.read_bytes()               # not mapped: a fit is its own, whatever becomes of its file
+    # not mapped: a fit is its own, whatever becomes of its file
+    data = path.read_bytes()
     try:
         size = int.from_bytes(data[:8], "little")
         metadata = parse_json("its header", data[8:8 + size])["__metadata__"]
@@ -109,15 +119,21 @@ def load(
         if about["format"] > 1 and metadata["sha256"] != _fingerprint(metadata["rnnbio"], tensors):
             raise ValueError("it is not what was written: its checksum differs")
         return _fit(cls, about, tensors)
-    except Exception as e: raise ValueError(f"{path} is not a fit saved by rnnbio: {type(e).__name__} {str(e)[:300]}") from e
+    except Exception as e:
+        raise ValueError(f"{path} is not a fit saved by rnnbio: {type(e).__name__} "
+                         f"{str(e)[:300]}") from e
 
 def _fit(cls, about, tensors) -> Fit:
-    variables = {name: (dims, tensors[f"data/{name}"].numpy()) for name, dims in about["dims"].items()}
+    variables = {name: (dims, tensors[f"data/{name}"].numpy())
+                 for name, dims in about["dims"].items()}
     coords = {name: variables.pop(name) for name in about["coords"]}
-    model, params = LeakyRNN(**about["model"]), Params(**{name.removeprefix("params/"): t for name, t in tensors.items() if name.startswith("params/")}, seeds=about["seeds"])
+    model, params = (LeakyRNN(**about["model"]),
+                     Params(**{name.removeprefix("params/"): t for name, t in tensors.items()
+                               if name.startswith("params/")}, seeds=about["seeds"]))
     check_params(model, params)
     name, settings = about["optimizer"]
-    return cls(model, params, Rule(**about["rule"]), OPTIMIZERS[name](**settings), xr.Dataset(variables, coords, about["attrs"]))
+    return cls(model, params, Rule(**about["rule"]), OPTIMIZERS[name](**settings),
+               xr.Dataset(variables, coords, about["attrs"]))
 
 @patch
 @checked
@@ -130,10 +146,12 @@ def module(
 
 # %% ../nbs/lib/40_train.ipynb #c063d698
 def _check_task(model, params, task, n_trials) -> Trials:
-    "The first batch; TypeError or ValueError when it, or what the task says of itself, does not fit the network."
+    """The first batch; TypeError or ValueError when it, or what the task says of itself, does
+    not fit the network."""
     check_task("task", task)
     if (task.n_in, task.n_out) != (model.n_in, model.n_out):
-        raise ValueError(f"task has (n_in, n_out) = {(task.n_in, task.n_out)}, but model {(model.n_in, model.n_out)}")
+        raise ValueError(f"task has (n_in, n_out) = {(task.n_in, task.n_out)}, but model "
+                         f"{(model.n_in, model.n_out)}")
     trials = task.sample(n_trials, params.seeds[0], 0)
     if not isinstance(trials, Trials):
         raise TypeError(f"task.sample must give Trials, got {shown(trials)}")
@@ -147,8 +165,11 @@ def _check_task(model, params, task, n_trials) -> Trials:
 
 def _rates(lr, runs, like) -> Tensor:
     several = np.iterable(lr) and not isinstance(lr, (str, dict))
-    rates = [real("lr", v, 0) for v in (numbers("lr", lr, finite=False).ravel() if several else [lr])]
-    if len(rates) not in (1, runs): raise ValueError(f"lr must be one learning rate, or one for each of {runs} runs; got {len(rates)}")
+    rates = [real("lr", v, 0)
+             for v in (numbers("lr", lr, finite=False).ravel() if several else [lr])]
+    if len(rates) not in (1, runs):
+        raise ValueError(f"lr must be one learning rate, or one for each of {runs} runs; got "
+                         f"{len(rates)}")
     rates = rates * runs if len(rates) == 1 else rates
     return torch.tensor(rates, dtype=torch.float64, device="cpu").to(like)
 
@@ -156,7 +177,8 @@ def _rates(lr, runs, like) -> Tensor:
 DIVERGED = 1e6     # times the first loss
 CAPTURE = True     # on a GPU, record the step as a graph, after ...
 WARM_UP = 3        # ... so many plain ones
-LOOK = 200         # steps between looks at the losses: on a GPU each waits for all that was asked for before
+# steps between looks at the losses: on a GPU each waits for all that was asked for before
+LOOK = 200
 
 @dataclass
 class State:
@@ -177,27 +199,36 @@ class State:
         return replace(self, **own, memory=memory, measured=dict(self.measured))
 
 class Interrupted(KeyboardInterrupt):
-    "Training was stopped by Ctrl-C: `fit` is what was reached, `state` where `train(..., resume=)` goes on."
+    """Training was stopped by Ctrl-C: `fit` is what was reached, `state` where `train(...,
+    resume=)` goes on."""
     def __init__(self, fit, state):
-        super().__init__(f"stopped after {state.step} of {fit.data.sizes['step']} steps; `except KeyboardInterrupt as stopped` "
-                         "gives stopped.fit and stopped.state (train(..., resume=stopped.state) goes on)")
+        super().__init__(f"stopped after {state.step} of {fit.data.sizes['step']} steps; `except "
+                         "KeyboardInterrupt as stopped` "
+                         "gives stopped.fit and stopped.state (train(..., resume=stopped.state) "
+                         "goes on)")
         self.fit, self.state = fit, state
 
 def _start(params, steps, trained) -> State:
     theta = _flat(params, trained)
     runs, none = len(params), torch.nan
     like = dict(dtype=theta.dtype, device=theta.device)
-    return State(0, theta, {}, torch.full((2, runs, steps), none, **like), torch.full((runs,), -1, device=theta.device), torch.full((runs,), none, **like), {}, trained)
+    return State(0, theta, {}, torch.full((2, runs, steps), none, **like),
+                 torch.full((runs,), -1, device=theta.device), torch.full((runs,), none, **like),
+                 {}, trained)
 
 def _update(state:State, model, params, which, rule, optimizer, rates, signs, trials, n) -> Tensor:
-    "The n-th update (from 1) of every run that has not diverged, in place; its losses and accuracies [2, run]. Nothing here waits for a GPU."
+    """The n-th update (from 1) of every run that has not diverged, in place; its losses and
+    accuracies [2, run]. Nothing here waits for a GPU."""
     trials = trials if which is None else trials.map(lambda t: t[which])
     loss, accuracy, grads = learning_signal(model, params, trials, rule)
     alive = state.diverged < 0
     state.first.copy_(torch.where(state.first.isnan(), loss, state.first))
-    moved = optimizer.step(_flat(grads, state.trained, params), state.memory, n).mul_(rates[:, None]).add_(state.theta)      # in place: for large networks memory is the limit
+    # in place: for large networks memory is the limit
+    moved = optimizer.step(_flat(grads, state.trained, params), state.memory,
+                           n).mul_(rates[:, None]).add_(state.theta)
     if signs is not None: (W := moved[:, :signs.shape[1]]).masked_fill_(W * signs < 0, 0)
-    healthy = alive & torch.isfinite(loss) & (loss <= DIVERGED * state.first.clamp(min=1e-12)) & torch.isfinite(moved.sum(1))
+    healthy = (alive & torch.isfinite(loss) & (loss <= DIVERGED * state.first.clamp(min=1e-12))
+               & torch.isfinite(moved.sum(1)))
     torch.where(healthy[:, None], moved, state.theta, out=state.theta)
     state.diverged.copy_(torch.where(alive & ~healthy, n - 1, state.diverged))
     return torch.where(alive, torch.stack([loss, accuracy]), torch.nan)
@@ -206,22 +237,33 @@ def _update(state:State, model, params, which, rule, optimizer, rates, signs, tr
 def train(
     model:LeakyRNN,
     params:Params,            # where each run starts; left untouched
-    task,                     # from get_task, or any object with n_in, n_out, steps and sample(n_trials, seed, step)
+    # from get_task, or any object with n_in, n_out, steps and sample(n_trials, seed, step)
+    task,
     rule="bptt",              # a name of `RULES`, or a Rule
     lr=1e-3,                  # learning rate, one or one per run; 1e-3: within every paper's grid
     steps:int=1000,           # updates, one per batch
     n_trials:int=32,          # fresh trials in a batch (zhang2024, schuessler2020)
     optimizer="adam",         # adam, sgd, or one with its settings: sgd(momentum=.9)
-    trained:str|tuple|None=None,  # names of what learns: ("W_h",) alone, say; None: all weights and biases. The initial state h0 never does
-    keep_signs:bool=False,    # units that excite (or inhibit) at the start do so to the end: after each update a recurrent weight of the wrong sign is set to 0 (liu2024 Fig. 17)
-    floss:flossing|None=None, # gradient flossing of W_h before training, or before every so many updates
+    # names of what learns: ("W_h",) alone, say; None: all weights and biases. The initial state h0
+    # never does
+    trained:str|tuple|None=None,
+    # units that excite (or inhibit) at the start do so to the end: after each update a recurrent
+    # weight of the wrong sign is set to 0 (liu2024 Fig. 17)
+    keep_signs:bool=False,
+    # gradient flossing of W_h before training, or before every so many updates
+    floss:flossing|None=None,
     every:int|None=None,      # measure before every so many updates, and at the end
     measure:dict|None=None,   # {name: function(model, params) -> [run, ...]}
     progress:bool=True,       # a progress bar, in a terminal or Jupyter; never in a log
-    resume:State|None=None,   # go on from here; everything else as it was, but `steps` may be larger
-    watch=None,               # function(state), called after every update: to save the state (which then stays as it is), to stop by raising
+    # go on from here; everything else as it was, but `steps` may be larger
+    resume:State|None=None,
+    # function(state), called after every update: to save the state (which then stays as it is), to
+    # stop by raising
+    watch=None,
 ) -> Fit:
-    "Train every run of the ensemble on its own fresh trials; ValueError or TypeError before the first step when something does not fit. Ctrl-C ends with `Interrupted`, which holds the fit so far."
+    """Train every run of the ensemble on its own fresh trials; ValueError or TypeError before
+    the first step when something does not fit. Ctrl-C ends with `Interrupted`, which holds
+    the fit so far."""
     check_params(model, params)
     # weights of a torch module may want gradients; none flow here
     params = params.map(Tensor.detach)
@@ -236,17 +278,24 @@ def train(
     if not (watch is None or callable(watch)):
         raise TypeError(f"watch must be a function of the state or None, got {shown(watch)}")
     rates, trained = _rates(lr, len(params), params.W_h), _trained(trained, params)
-    if floss and "W_h" not in trained: raise ValueError(f"floss changes W_h, which trained={trained} leaves out")
+    if floss and "W_h" not in trained:
+        raise ValueError(f"floss changes W_h, which trained={trained} leaves out")
     signs = _signs(params, trained) if keep_signs else None
     task = Watched(task, _check_task(model, params, task, n_trials), model.n_out)
 
-    state = _start(params, steps, trained) if resume is None else _resumed(resume, params, steps, trained, every)
-    params, ahead = _shaped(state, params), range(state.step, steps)                # a view: it follows the state
-    update = partial(_update, state, model, params, shared_batch(params.seeds, params.device), rule, optimizer, rates, signs)
-    fit = lambda: Fit(model, params, rule, optimizer, _labelled(state, rates, params, task, n_trials, floss))
+    state = _start(params, steps,
+                   trained) if resume is None else _resumed(resume, params, steps, trained, every)
+    # a view: it follows the state
+    params, ahead = _shaped(state, params), range(state.step, steps)
+    update = partial(_update, state, model, params, shared_batch(params.seeds, params.device), rule,
+                     optimizer, rates, signs)
+    fit = lambda: Fit(model, params, rule, optimizer,
+                      _labelled(state, rates, params, task, n_trials, floss))
     with _full_precision(params.device), stoppable() as asked, \
-         tqdm(ahead, desc=f"{rule.name}, {len(params)} runs", leave=False, disable=quiet(progress)) as bar:
-        for step, trials in zip(bar, batches(task, n_trials, params.seeds, ahead, model.n_out, params.dtype, params.device)):
+         tqdm(ahead, desc=f"{rule.name}, {len(params)} runs", leave=False,
+              disable=quiet(progress)) as bar:
+        for step, trials in zip(bar, batches(task, n_trials, params.seeds, ahead, model.n_out,
+                                             params.dtype, params.device)):
             if asked.stop: raise Interrupted(fit(), state)
             if floss and (step == 0 or floss.every and step % floss.every == 0):
                 _floss(state, model, params, task.task, floss)
@@ -274,7 +323,8 @@ def _check_measures(every, measure) -> int|None:
         if not isinstance(name, str) or not callable(function):
             raise TypeError(f"measure must hold functions by name, got {shown(name)}: "
                             f"{shown(function)}")
-    if taken := {"loss", "accuracy", "diverged", "lr", "seed", "run", "step", "at"} & set(measure or ()):
+    if taken := {"loss", "accuracy", "diverged", "lr", "seed", "run", "step",
+                 "at"} & set(measure or ()):
         raise ValueError(f"measure must use other names than {sorted(taken)}, which results have")
     if (every is None) != (not measure):
         raise ValueError(f"every and measure go together, got every={every!r} and "
@@ -283,7 +333,8 @@ def _check_measures(every, measure) -> int|None:
 
 @contextlib.contextmanager
 def _full_precision(device):
-    "On a CPU the products of single precision are just that, whatever torch was told: a result's key does not say."
+    """On a CPU the products of single precision are just that, whatever torch was told: a
+    result's key does not say."""
     before = torch.get_float32_matmul_precision()
     if device.type != "cpu" or before == "highest":
         yield
@@ -300,48 +351,65 @@ def _floss(state, model, params, task, how) -> None:
     torch.where((state.diverged < 0)[:, None], flossed, state.theta, out=state.theta)
 
 def _resumed(state:State, params, steps, trained, every) -> State:
-    "A state with room for all steps; ValueError when it is of other networks, or further than asked for."
+    """A state with room for all steps; ValueError when it is of other networks, or further than
+    asked for."""
     fresh = _start(params, steps, trained)
     if not (isinstance(state.theta, Tensor) and isinstance(state.step, int)):
         raise TypeError("resume must be a State as `watch` is given, got theta "
                         f"{shown(state.theta)} at step {shown(state.step)}")
-    if state.theta.shape != fresh.theta.shape: raise ValueError(f"resume holds {list(state.theta.shape)} numbers [run, number], but params {list(fresh.theta.shape)}")
-    if state.step > steps: raise ValueError(f"resume stands at step {state.step}, beyond steps = {steps}")
+    if state.theta.shape != fresh.theta.shape:
+        raise ValueError(f"resume holds {list(state.theta.shape)} numbers [run, number], but "
+                         f"params {list(fresh.theta.shape)}")
+    if state.step > steps:
+        raise ValueError(f"resume stands at step {state.step}, beyond steps = {steps}")
     fresh.curves[..., :state.step] = state.curves[..., :state.step]
     memory = {name: t.detach().clone().to(fresh.theta) for name, t in state.memory.items()}
-    measured = {at: found for at, found in state.measured.items() if every and at < state.step and at % every == 0}
-    for name in ("theta", "first", "diverged"): getattr(fresh, name).copy_(getattr(state, name).detach())
+    measured = {at: found for at, found in state.measured.items() if every and at < state.step
+                and at % every == 0}
+    for name in ("theta", "first", "diverged"):
+        getattr(fresh, name).copy_(getattr(state, name).detach())
     return replace(fresh, step=state.step, memory=memory, measured=measured)
 
 def _signs(params, trained) -> Tensor:
-    "1 for each recurrent weight of a unit that excites, -1 of one that inhibits, 0 of one without any, [run, post * pre]; they come first in theta."
-    if "W_h" not in trained: raise ValueError(f"keep_signs is about W_h, which trained={trained} leaves out")
+    """1 for each recurrent weight of a unit that excites, -1 of one that inhibits, 0 of one
+    without any, [run, post * pre]; they come first in theta."""
+    if "W_h" not in trained:
+        raise ValueError(f"keep_signs is about W_h, which trained={trained} leaves out")
     excites, inhibits = (params.W_h > 0).any(1), (params.W_h < 0).any(1)
-    if (both := excites & inhibits).any(): raise ValueError("keep_signs needs units that only excite or only inhibit, as from dale(); unit {1} of run {0} does both".format(*both.nonzero()[0].tolist()))
-    return (excites.to(params.dtype) - inhibits.to(params.dtype))[:, None].expand_as(params.W_h).flatten(1)
+    if (both := excites & inhibits).any():
+        raise ValueError("keep_signs needs units that only excite or only inhibit, as from dale(); "
+                         "unit {1} of run {0} does both".format(*both.nonzero()[0].tolist()))
+    return (excites.to(params.dtype)
+            - inhibits.to(params.dtype))[:, None].expand_as(params.W_h).flatten(1)
 
 def _trained(names, params:Params) -> tuple:
     "The names of what learns, in the order of `Params`."
     able = [name for name in params.tensors() if name != "h0"]
-    wanted = able if names is None else [one_of("trained", name, able) for name in ([names] if isinstance(names, str) else names)]
-    if not wanted: raise ValueError(f"trained must name at least one of {', '.join(able)}, got {names!r}")
+    wanted = able if names is None else [one_of("trained", name, able)
+                                         for name in ([names] if isinstance(names, str) else names)]
+    if not wanted:
+        raise ValueError(f"trained must name at least one of {', '.join(able)}, got {names!r}")
     return tuple(name for name in able if name in wanted)
 
 def _flat(values:Params, trained:tuple, like:Params|None=None) -> Tensor:
     "All that is trained, one row per run; RuntimeError when a gradient is not shaped like `like`."
     tensors = values.tensors()
-    missing = [name for name in trained if name not in tensors or like and tensors[name].shape != getattr(like, name).shape]
+    missing = [name for name in trained if name not in tensors
+               or like and tensors[name].shape != getattr(like, name).shape]
     if missing: raise RuntimeError(f"the rule left {', '.join(missing)} without gradient")
     some = [tensors[name] for name in trained]
-    flat = some[0].new_empty(len(values), sum(t[0].numel() for t in some))          # filled piece by piece: `cat` would copy twice what lies apart in memory
-    for t, part in zip(some, flat.split([t[0].numel() for t in some], 1)): part.view(t.shape).copy_(t)
+    # filled piece by piece: `cat` would copy twice what lies apart in memory
+    flat = some[0].new_empty(len(values), sum(t[0].numel() for t in some))
+    for t, part in zip(some, flat.split([t[0].numel() for t in some], 1)):
+        part.view(t.shape).copy_(t)
     return flat
 
 def _shaped(state:State, like:Params) -> Params:
     "The rows of `_flat` as parameters again; what is not trained as in `like`."
     old = like.tensors()
     parts = state.theta.split([old[name][0].numel() for name in state.trained], 1)
-    return Params(**old | {name: part.reshape(old[name].shape) for name, part in zip(state.trained, parts)}, seeds=like.seeds)
+    return Params(**old | {name: part.reshape(old[name].shape)
+                           for name, part in zip(state.trained, parts)}, seeds=like.seeds)
 
 @checked
 def measured_at(steps:int, every:int) -> list[int]:
@@ -350,20 +418,29 @@ def measured_at(steps:int, every:int) -> list[int]:
     return [*range(0, steps, every), steps]
 
 def _measure(measure, model, params) -> dict[str, np.ndarray]:
-    array = lambda v: np.array(v.detach().cpu().numpy() if isinstance(v, Tensor) else v)      # a copy: weights change in place
+    # a copy: weights change in place
+    array = lambda v: np.array(v.detach().cpu().numpy() if isinstance(v, Tensor) else v)
     found = {name: array(function(model, params)) for name, function in measure.items()}
     for name, value in found.items():
-        if value.ndim == 0 or len(value) != len(params): raise ValueError(f"measure {name!r} must give one value for each of {len(params)} runs, first axis, got shape {list(value.shape)}")
+        if value.ndim == 0 or len(value) != len(params):
+            raise ValueError(f"measure {name!r} must give one value for each of {len(params)} "
+                             f"runs, first axis, got shape {list(value.shape)}")
     return found
 
 def _labelled(state, rates, params, task, n_trials, floss) -> xr.Dataset:
     loss, accuracy = state.curves.double().cpu().numpy()
-    data = dict(loss=(("run", "step"), loss), accuracy=(("run", "step"), accuracy), diverged=("run", state.diverged.cpu().numpy()), lr=("run", rates.double().cpu().numpy()))
+    data = dict(loss=(("run", "step"), loss), accuracy=(("run", "step"), accuracy),
+                diverged=("run", state.diverged.cpu().numpy()),
+                lr=("run", rates.double().cpu().numpy()))
     for name in next(iter(state.measured.values()), ()):
         values = np.stack([at[name] for at in state.measured.values()], 1)
         data[name] = (("run", "at", *(f"{name}_{i}" for i in range(values.ndim - 2))), values)
-    coords = dict(seed=("run", list(params.seeds)), step=np.arange(loss.shape[-1])) | (dict(at=list(state.measured)) if state.measured else {})
+    coords = dict(seed=("run", list(params.seeds)),
+                  step=np.arange(loss.shape[-1])) | (dict(at=list(state.measured))
+                                                     if state.measured else {})
     name = getattr(task.task, "name", type(task.task).__name__)
-    lost = ["run {} (seed {}), batch {}: {}".format(i, seed, *task.lost[seed]) for i, seed in enumerate(params.seeds) if seed in task.lost]
-    attrs = {"task": name, "n_trials": n_trials, "floss": repr(floss) if floss else "", "lost": lost}
+    lost = ["run {} (seed {}), batch {}: {}".format(i, seed, *task.lost[seed])
+            for i, seed in enumerate(params.seeds) if seed in task.lost]
+    attrs = {"task": name, "n_trials": n_trials, "floss": repr(floss) if floss else "",
+             "lost": lost}
     return xr.Dataset(data, coords, {k: v for k, v in attrs.items() if v})

@@ -19,41 +19,60 @@ from .checks import checked, count, device_of, shown, tensor
 class Trials:
     "A batch of trials; ValueError when shapes, dtypes or values disagree."
     inputs:Tensor                  # [time, trial, n_in] or [run, time, trial, n_in], float
-    targets:Tensor                 # float, like inputs but n_out wide: squared error; integer, without the last axis: cross-entropy
-    mask:Tensor                    # [time, trial] or [run, time, trial]: weight of each step in the loss, 0 or more
-    response:Tensor|None = None    # like mask: steps at which the answer is read for the accuracy; default: where mask > 0
+    # float, like inputs but n_out wide: squared error; integer, without the last axis:
+    # cross-entropy
+    targets:Tensor
+    # [time, trial] or [run, time, trial]: weight of each step in the loss, 0 or more
+    mask:Tensor
+    # like mask: steps at which the answer is read for the accuracy; default: where mask > 0
+    response:Tensor|None = None
 
     def __post_init__(self):
         x, y, m = (_as_tensor(name, getattr(self, name)) for name in ("inputs", "targets", "mask"))
         r = m > 0 if self.response is None else _as_tensor("response", self.response).bool()
-        if not x.is_floating_point(): raise ValueError(f"inputs must be floating point, got {x.dtype}")
-        if x.ndim not in (3, 4): raise ValueError(f"inputs must be [time, trial, n_in] or [run, time, trial, n_in], got shape {list(x.shape)}")
+        if not x.is_floating_point():
+            raise ValueError(f"inputs must be floating point, got {x.dtype}")
+        if x.ndim not in (3, 4):
+            raise ValueError("inputs must be [time, trial, n_in] or [run, time, trial, n_in], got "
+                             f"shape {list(x.shape)}")
         if 0 in x.shape or 0 in y.shape:
             raise ValueError(f"inputs and targets must not be empty, got shapes {list(x.shape)} "
                              f"and {list(y.shape)}")
         lead, labelled = x.shape[:-1], not y.is_floating_point()
-        if labelled and y.dtype == torch.bool: raise ValueError("targets must be float (squared error) or integer labels (cross-entropy), got bool")
-        for name, t, shape in ("targets", y, y.shape if labelled else y.shape[:-1]), ("mask", m, m.shape), ("response", r, r.shape):
-            if shape != lead: raise ValueError(f"{name} of shape {list(t.shape)} does not fit inputs of shape {list(x.shape)}: "
-                                               f"the leading axes must be {list(lead)}")
-        if not labelled and y.dtype != x.dtype: raise ValueError(f"targets are {y.dtype} but inputs are {x.dtype}: give both the same dtype")
+        if labelled and y.dtype == torch.bool:
+            raise ValueError("targets must be float (squared error) or integer labels "
+                             "(cross-entropy), got bool")
+        for name, t, shape in ("targets", y, y.shape if labelled
+                               else y.shape[:-1]), ("mask", m, m.shape), ("response", r, r.shape):
+            if shape != lead:
+                raise ValueError(f"{name} of shape {list(t.shape)} does not fit inputs of shape "
+                                 f"{list(x.shape)}: "
+                                 f"the leading axes must be {list(lead)}")
+        if not labelled and y.dtype != x.dtype:
+            raise ValueError(f"targets are {y.dtype} but inputs are {x.dtype}: give both the same "
+                             "dtype")
         for name, t in ("inputs", x), ("targets", y), ("mask", m):
-            if not torch.isfinite(t.sum()) and not torch.isfinite(t).all(): raise ValueError(f"{name} must be finite, got NaN or infinity")
-        if labelled and y.min() < 0: raise ValueError(f"targets must be labels of 0 or more, got {int(y.min())}")
+            if not torch.isfinite(t.sum()) and not torch.isfinite(t).all():
+                raise ValueError(f"{name} must be finite, got NaN or infinity")
+        if labelled and y.min() < 0:
+            raise ValueError(f"targets must be labels of 0 or more, got {int(y.min())}")
         if m.min() < 0: raise ValueError(f"mask must be 0 or more, got {float(m.min())}")
         m = m.to(x.dtype)
         if not torch.isfinite(m.sum()):
             raise ValueError(f"mask must have a sum that {x.dtype} holds, got {float(m.max())} as "
                              "its largest weight")
-        if (m.sum((-2, -1)) == 0).any(): raise ValueError("mask must be above 0 somewhere, got a batch in which nothing counts")
-        for name, t in ("inputs", x), ("targets", y.long() if labelled else y), ("mask", m), ("response", r):
+        if (m.sum((-2, -1)) == 0).any():
+            raise ValueError("mask must be above 0 somewhere, got a batch in which nothing counts")
+        for name, t in ("inputs", x), ("targets",
+                                       y.long() if labelled else y), ("mask", m), ("response", r):
             object.__setattr__(self, name, t)
 
     @classmethod
     def _trusted(cls, *tensors):
         "From tensors that were checked before: a batch moved or joined."
         self = object.__new__(cls)
-        for name, t in zip(("inputs", "targets", "mask", "response"), tensors): object.__setattr__(self, name, t)
+        for name, t in zip(("inputs", "targets", "mask", "response"), tensors):
+            object.__setattr__(self, name, t)
         return self
 
     @property
@@ -61,7 +80,8 @@ class Trials:
 
     @property
     def last_step(self) -> Tensor:
-        "The last step that counts, of each trial, [trial] or [run, trial]; where none does, the last of all. Beyond it lies padding."
+        """The last step that counts, of each trial, [trial] or [run, trial]; where none does,
+        the last of all. Beyond it lies padding."""
         t = torch.arange(1, self.mask.shape[-2] + 1, device=self.mask.device)[:, None]
         return ((self.mask > 0) * t).amax(-2).sub(1) % self.mask.shape[-2]
 
@@ -76,7 +96,8 @@ class Trials:
         return values[self.last_step, torch.arange(values.shape[1], device=values.device)]
 
 def _as_tensor(name, value) -> Tensor:
-    "A tensor as it is, an array with its dtype, a list of numbers in single precision; whatever torch's defaults are."
+    """A tensor as it is, an array with its dtype, a list of numbers in single precision;
+    whatever torch's defaults are."""
     if isinstance(value, Tensor):
         if value.is_complex(): raise ValueError(f"{name} must be real numbers, got {value.dtype}")
         return value
@@ -96,16 +117,21 @@ def _like(trials:Trials, outputs:Tensor) -> None:
     tensor("outputs", outputs)
     lead = trials.inputs.shape[:-1]
     if outputs.shape[-1 - len(lead):-1] != lead or outputs.ndim > 4:
-        raise ValueError(f"outputs of shape {list(outputs.shape)} do not fit trials with leading axes {list(lead)}")
-    if outputs.device.type == "cpu": check_targets(trials, outputs.shape[-1])       # a GPU would have to be waited for; `train` has checked before it sent them
+        raise ValueError(f"outputs of shape {list(outputs.shape)} do not fit trials with leading "
+                         f"axes {list(lead)}")
+    # a GPU would have to be waited for; `train` has checked before it sent them
+    if outputs.device.type == "cpu": check_targets(trials, outputs.shape[-1])
 
 @checked
 def check_targets(trials:Trials, n_out:int) -> None:
     "ValueError unless the targets are for so many outputs."
     count("n_out", n_out)
     y = trials.targets
-    if trials.labelled and y.max() >= n_out: raise ValueError(f"targets hold label {int(y.max())}, but the outputs only go from 0 to {n_out - 1}")
-    if not trials.labelled and y.shape[-1] != n_out: raise ValueError(f"targets are {y.shape[-1]} wide, but outputs {n_out}")
+    if trials.labelled and y.max() >= n_out:
+        raise ValueError(f"targets hold label {int(y.max())}, but the outputs only go from 0 to "
+                         f"{n_out - 1}")
+    if not trials.labelled and y.shape[-1] != n_out:
+        raise ValueError(f"targets are {y.shape[-1]} wide, but outputs {n_out}")
 
 @patch
 @checked
@@ -116,8 +142,11 @@ def loss(
     "The loss of each run (Eq. 1)."
     _like(self, outputs)
     weight = self.mask.sum((-2, -1))
-    if not self.labelled: return (self.mask[..., None] * (outputs - self.targets) ** 2).sum((-3, -2, -1)) / (2 * outputs.shape[-1] * weight)
-    log_p = F.log_softmax(outputs.movedim(-1, 0), 0)                     # classes first: torch is slow over a short last axis
+    if not self.labelled:
+        return ((self.mask[..., None] * (outputs - self.targets) ** 2).sum((-3, -2, -1))
+                / (2 * outputs.shape[-1] * weight))
+    # classes first: torch is slow over a short last axis
+    log_p = F.log_softmax(outputs.movedim(-1, 0), 0)
     surprise = -log_p.gather(0, self.targets.expand(outputs.shape[:-1])[None])[0]
     return (self.mask * surprise).sum((-2, -1)) / weight
 
@@ -129,7 +158,9 @@ def error(
 ) -> Tensor:           # [run, time, trial, n_out]
     "How the loss of each run changes with its outputs (Eq. 2)."
     _like(self, outputs)
-    if self.labelled: each = outputs.movedim(-1, 0).softmax(0).movedim(0, -1) - F.one_hot(self.targets, outputs.shape[-1])
+    if self.labelled:
+        each = outputs.movedim(-1, 0).softmax(0).movedim(0, -1) - F.one_hot(self.targets,
+                                                                            outputs.shape[-1])
     else: each = (outputs - self.targets) / outputs.shape[-1]
     return each * (self.mask / self.mask.sum((-2, -1), keepdim=True))[..., None]
 
@@ -146,7 +177,9 @@ def accuracy(
     if self.labelled:
         return ((outputs.argmax(-1) == self.targets) * when).sum((-2, -1)) / when.sum((-2, -1))
     size = (self.targets.abs() * when[..., None]).amax((-3, -2, -1))
-    rms = (((outputs - self.targets) ** 2 * when[..., None]).sum(-3) / when.sum(-2)[..., None]).sqrt()     # [run, trial, n_out]
+    # [run, trial, n_out]
+    rms = (((outputs - self.targets) ** 2 * when[..., None]).sum(-3)
+           / when.sum(-2)[..., None]).sqrt()
     asked = (when.sum(-2) > 0).to(outputs.dtype)
     solved = (rms < size[..., None, None] / 2).all(-1) * asked
     return solved.sum(-1) / asked.sum(-1)
@@ -157,7 +190,8 @@ def unlike(
     other:Trials,    # what it should be like
 ) -> str:            # "" when it is: in what it is not
     "Where a batch differs from another in shape or kind."
-    for name, mine, wanted in zip(("inputs", "targets", "mask", "response"), batch.tensors(), other.tensors()):
+    for name, mine, wanted in zip(("inputs", "targets", "mask", "response"), batch.tensors(),
+                                  other.tensors()):
         if mine.shape != wanted.shape:
             return f"{name} have shape {list(mine.shape)} where others have {list(wanted.shape)}"
         if mine.dtype != wanted.dtype:
@@ -213,7 +247,8 @@ def trials(
         raise ValueError(f"which must be a slice of the {self.mask.shape[-1]} trials, got "
                          f"{shown(which)}")
     cut = lambda t, axis: t[(*[slice(None)] * (t.ndim + axis), which)]
-    return Trials._trusted(cut(self.inputs, -2), cut(self.targets, -1 if self.labelled else -2), cut(self.mask, -1), cut(self.response, -1))
+    return Trials._trusted(cut(self.inputs, -2), cut(self.targets, -1 if self.labelled else -2),
+                           cut(self.mask, -1), cut(self.response, -1))
 
 @checked
 def stack_trials(

@@ -79,7 +79,8 @@ WRONG = [
 ]
 
 
-# What works: one example for each function, from its arguments' names and, where these do not say enough, below.
+# What works: one example for each function, from its arguments' names and, where these do not say
+# enough, below.
 
 task, model = get_task("romo"), LeakyRNN(1, 6, 2)
 params = model.init([0, 1], gaussian())
@@ -271,8 +272,10 @@ METHODS = {  # of classes whose objects a user holds
     "autograd_gradient": (autograd_gradient, dict(model=model, params=params, trials=trials)),
 }
 
-# Machinery that only other modules call, behind functions that have checked; constructors of what functions
-# give back; what reads the network or the terminal; what has tables of its own (plots, figures, stores, sweeps).
+# Machinery that only other modules call, behind functions that have checked; constructors of what
+# functions
+# give back; what reads the network or the terminal; what has tables of its own (plots, figures,
+# stores, sweeps).
 NOT_FOR_USERS = (
     r"ahead\.",
     r"kernels\.",
@@ -306,7 +309,8 @@ NOT_FOR_USERS = (
     r"trials\.unlike",
 )
 
-# Values that are right though they look wrong: by function and argument (a pattern), what they may be.
+# Values that are right though they look wrong: by function and argument (a pattern), what they may
+# be.
 text = lambda v: isinstance(v, str)
 finite = lambda v: np.asarray(v).dtype.kind in "iuf" and np.isfinite(np.asarray(v, float)).all()
 numeric = lambda v: np.asarray(v).dtype.kind in "iuf"
@@ -407,7 +411,8 @@ def values_for(right):
 
 
 def names_it(name, said):
-    """Is the argument what this speaks of? Its name alone proves nothing where it is a word of any sentence: a, at, of."""
+    """Is the argument what this speaks of? Its name alone proves nothing where it is a word of
+    any sentence: a, at, of."""
     alone = rf"^({re.escape(name)})\b|\b{re.escape(name)} (and \w+ )?(must|of shape)"
     return (
         re.search(

@@ -1,4 +1,5 @@
-"""Every rule, form, initializer and task works with every other; and what a user would do with the package."""
+"""Every rule, form, initializer and task works with every other; and what a user would do with
+the package."""
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def tasks():
-    return {name: get_task(name, **{"digits": dict(source="scikit-learn")}.get(name, {})) for name in list_tasks()}      # no download
+    # no download
+    return {name: get_task(name, **{"digits": dict(source="scikit-learn")}.get(name, {}))
+            for name in list_tasks()}
 
 
 @pytest.mark.parametrize("form", ["current", "rate"])
@@ -28,11 +31,14 @@ def test_every_combination_learns_something(tasks, name, rule, initializer, form
     fit = train(model, start, task, rule, lr=.01, steps=2, n_trials=4, progress=False)
     assert np.isfinite(fit.loss).all() and (fit.diverged == -1).all()
     trials = task.sample(4, 0)
-    answered = trials.mask if rule == "eprop_state" else torch.ones_like(trials.mask)      # without a memory of its input a synapse learns only from what comes in while an answer is asked for
+    # without a memory of its input a synapse learns only from what comes in while an answer is
+    # asked for
+    answered = trials.mask if rule == "eprop_state" else torch.ones_like(trials.mask)
     can_learn = (trials.inputs * answered[..., None]).any()
     for key, before in start.tensors().items():
         changed = (getattr(fit.params, key) != before).flatten(1).any(1)
-        assert changed.all() if key != "W_x" or can_learn else not changed.any(), f"{key}: {changed}"
+        assert (changed.all() if key != "W_x" or can_learn
+                else not changed.any()), f"{key}: {changed}"
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -41,12 +47,16 @@ def test_every_change_can_be_cut_and_shuffled(tasks, name, rule):
     task = tasks[name]
     model = LeakyRNN(task.n_in, 8, task.n_out, alpha=.7, activation="tanh", bias=False)
     start = model.init([0, 1], gaussian(.9), directions(), directions())
-    start = replace(start, h0=start.W_x[..., 0])                    # cosine has no input: without a state to start from nothing happens
-    trained = train(model, start, task, rule, lr=.01, steps=2, n_trials=4, trained="W_h", progress=False).params
+    # cosine has no input: without a state to start from nothing happens
+    start = replace(start, h0=start.W_x[..., 0])
+    trained = train(model, start, task, rule, lr=.01, steps=2, n_trials=4, trained="W_h",
+                    progress=False).params
     trials = task.sample(16, 1)
     losses = truncation_losses(model, start, trained, trials, (0, 8))
-    torch.testing.assert_close(losses, torch.stack([loss_of(model, start, trials), loss_of(model, trained, trials)], 1))
-    assert (change_spectrum(start, trained)[:, 0] > 0).all() and torch.isfinite(loss_of(model, shuffle(start, trained), trials)).all()
+    torch.testing.assert_close(losses, torch.stack([loss_of(model, start, trials),
+                                                    loss_of(model, trained, trials)], 1))
+    assert (change_spectrum(start, trained)[:, 0]
+            > 0).all() and torch.isfinite(loss_of(model, shuffle(start, trained), trials)).all()
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -55,7 +65,8 @@ def test_single_precision_agrees_with_double(rule):
     model = LeakyRNN(1, 16, 2, alpha=.8, activation="tanh")
     double = model.init(range(3), gaussian(1.), dtype=torch.float64)
     trials = task.sample(8, seed=0)
-    exact, rounded = (gradient(model, double.to(dtype), trials.to(dtype), rule)[1].tensors() for dtype in (torch.float64, torch.float32))
+    exact, rounded = (gradient(model, double.to(dtype), trials.to(dtype), rule)[1].tensors()
+                      for dtype in (torch.float64, torch.float32))
     for key in exact:
         scale = exact[key].abs().max()
         assert (exact[key] - rounded[key]).abs().max() < 1e-4 * scale, key
@@ -91,16 +102,19 @@ def test_readme_example_runs_as_written():
     scope = {}
     exec(code, scope)
     fit, task = scope["fit"], scope["task"]
-    assert fit.loss.shape == (5, 2000) and float(fit.loss[:, -200:].mean()) < task.references()["silent"]
+    assert (fit.loss.shape == (5, 2000) and float(fit.loss[:, -200:].mean())
+            < task.references()["silent"])
 
 
 def test_readme_sweep_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNBIO_RESULTS", str(tmp_path))
     monkeypatch.setenv("RNNBIO_QUIET", "1")
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1].replace("steps=2000", "steps=3")
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(),
+                      re.S)[1].replace("steps=2000", "steps=3")
     scope = {}
     exec("from rnnbio.all import *\n" + code, scope)
-    assert scope["runs"].loss.shape == (2, 3, 5, 3) and set(scope["runs"].lr_note.values.ravel()) <= {"", "lowest of the grid", "highest of the grid"}
+    assert (scope["runs"].loss.shape == (2, 3, 5, 3) and set(scope["runs"].lr_note.values.ravel())
+            <= {"", "lowest of the grid", "highest of the grid"})
 
 
 @pytest.mark.parametrize("wrong, says", [
@@ -113,7 +127,8 @@ def test_readme_sweep_runs(tmp_path, monkeypatch):
 ])
 def test_training_refuses_before_work(wrong, says):
     model = LeakyRNN(1, 8, 2)
-    arguments = dict(model=model, params=model.init([0, 1], gaussian()), task=get_task("romo"), steps=2) | wrong
+    arguments = dict(model=model, params=model.init([0, 1], gaussian()), task=get_task("romo"),
+                     steps=2) | wrong
     with pytest.raises((ValueError, TypeError), match=re.escape(says)):
         train(**arguments)
 
@@ -124,7 +139,8 @@ def test_a_tensor_without_gradient_raises(monkeypatch):
 
     def forgetful(*args):
         loss, accuracy, grads = real(*args)
-        return loss, accuracy, Params(grads.W_h, grads.W_x, grads.w, None, grads.b_out, seeds=grads.seeds)
+        return loss, accuracy, Params(grads.W_h, grads.W_x, grads.w, None, grads.b_out,
+                                      seeds=grads.seeds)
 
     monkeypatch.setattr(module, "learning_signal", forgetful)
     model = LeakyRNN(1, 8, 2)

@@ -1,4 +1,5 @@
-"""Data files, tasks and initializers as users meet them: odd tables, threads, memory, another default device, networks that have diverged."""
+"""Data files, tasks and initializers as users meet them: odd tables, threads, memory, another
+default device, networks that have diverged."""
 
 import gzip
 import math

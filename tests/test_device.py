@@ -1,4 +1,5 @@
-"""What a step asks of a GPU, found out without one: the tensors of torch's device "meta" have shapes but no numbers."""
+"""What a step asks of a GPU, found out without one: the tensors of torch's device "meta" have
+shapes but no numbers."""
 from functools import partial
 
 import pytest
@@ -26,19 +27,23 @@ class Asked(TorchDispatchMode):
 @pytest.mark.parametrize("rule", RULE)
 @pytest.mark.parametrize("name, optimizer", [("romo", "adam"), ("2af", "sgd")])
 def test_a_step_neither_waits_nor_copies(rule, name, optimizer):
-    """A graph can only record a step that never looks at a number (which would raise here) and never crosses between host and GPU."""
+    """A graph can only record a step that never looks at a number (which would raise here) and
+    never crosses between host and GPU."""
     task = get_task(name)
     model = LeakyRNN(task.n_in, 6, task.n_out)
     rule = get_rule(rule, types="dale") if rule in ("mdgl", "modprop") else get_rule(rule)
     batch = task.sample(2, 0)
     with Asked() as asked:
         asked.crossed, there = [], partial(torch.empty, device="meta")
-        params = Params(there(3, 6, 6), there(3, 6, task.n_in), there(3, task.n_out, 6), there(3, 6), there(3, task.n_out), seeds=(0, 1, 0))
+        params = Params(there(3, 6, 6), there(3, 6, task.n_in), there(3, task.n_out, 6),
+                        there(3, 6), there(3, task.n_out), seeds=(0, 1, 0))
         trials = batch.map(lambda t: torch.empty((2, *t.shape), dtype=t.dtype, device="meta"))
         trained = _trained(None, params)
         state, which = _start(params, 4, trained), torch.empty(3, dtype=torch.long, device="meta")
-        update = partial(_update, state, model, training._shaped(state, params), which, rule, training.get_optimizer(optimizer), there(3), None)
-        update(trials, 1)                                    # what is kept between steps is sent now
+        update = partial(_update, state, model, training._shaped(state, params), which, rule,
+                         training.get_optimizer(optimizer), there(3), None)
+        # what is kept between steps is sent now
+        update(trials, 1)
         asked.crossed.clear()
         found = update(trials, torch.empty((), dtype=torch.float64, device="meta"))
         crossings = list(asked.crossed)
@@ -53,14 +58,17 @@ def test_replaying_a_step_trains_as_repeating_it(monkeypatch):
     task = get_task("romo")
     model, rates, recorded = LeakyRNN(task.n_in, 8, task.n_out), [1e-3, 1e-2, 1e6, 1e-3], []
     params = Params.cat([model.init(range(3), gaussian()), model.init([0], gaussian(.5))])
-    go = lambda **more: train(model, params, task, "bptt", rates, steps=20, n_trials=4, progress=False, floss=flossing(steps=1, every=6), **more)
+    go = lambda **more: train(model, params, task, "bptt", rates, steps=20, n_trials=4,
+                              progress=False, floss=flossing(steps=1, every=6), **more)
     plain = go()
     monkeypatch.setattr(ahead, "_recorded", lambda work: recorded.append(1) or work)
     monkeypatch.setattr(training, "_captures", lambda params: True)
     again = go()
-    assert recorded == [1] and again.diverged.identical(plain.diverged) and int(plain.diverged[2]) > 0
+    assert (recorded == [1] and again.diverged.identical(plain.diverged) and int(plain.diverged[2])
+            > 0)
     torch.testing.assert_close(again.params.W_h, plain.params.W_h, rtol=1e-5, atol=1e-7)
-    torch.testing.assert_close(torch.tensor(again.loss.values), torch.tensor(plain.loss.values), rtol=1e-4, atol=0, equal_nan=True)
+    torch.testing.assert_close(torch.tensor(again.loss.values), torch.tensor(plain.loss.values),
+                               rtol=1e-4, atol=0, equal_nan=True)
 
 
 def test_labels_are_checked_before_they_are_sent():
@@ -69,4 +77,5 @@ def test_labels_are_checked_before_they_are_sent():
         next(iter(ahead.batches(task, 2, (0,), range(2), 1, torch.float32, torch.device("cpu"))))
     with pytest.raises(ValueError, match="label 9"):
         trials = task.sample(2, 0)
-        gradient(model, model.init([0], gaussian()), Trials(trials.inputs, trials.targets * 0 + 9, trials.mask))
+        gradient(model, model.init([0], gaussian()),
+                 Trials(trials.inputs, trials.targets * 0 + 9, trials.mask))

@@ -29,22 +29,28 @@ BADLY_SHAPED = [      # what single wrong values do not show: parts that do not 
     (plots.plot_learning, dict(colors={.1: "red"}), "colors has nothing for 1.0: it has 0.1"),
     (plots.plot_learning, dict(colors={.1: "red", 1.: "reddish"}), "colors[1.0] must be a colour"),
     (plots.plot_learning, dict(start=30), "start must lie below the 30 steps"),
-    (plots.plot_gains, dict(panels={"a": {"x": np.ones((2, 9))}}), "gain must be a finite number, got 'x'"),
+    (plots.plot_gains, dict(panels={"a": {"x": np.ones((2, 9))}}),
+     "gain must be a finite number, got 'x'"),
     (plots.plot_gains, dict(level={"a": .1}), "level has nothing for 'b'"),
-    (plots.plot_against_gain, dict(values=np.ones((3, 4))), "values must have a column for each of 2 gains"),
+    (plots.plot_against_gain, dict(values=np.ones((3, 4))),
+     "values must have a column for each of 2 gains"),
     (plots.plot_against_gain, dict(learned=np.ones((3, 2))), "learned must be True and False"),
     (plots.plot_treatments, dict(ends={.5: {"a": np.ones((2, 2))}}), "ends has nothing for 0.8"),
-    (plots.plot_treatments, dict(ends={.8: {"a": np.ones((2, 3))}}), "ends[0.8]['a'] must have a column for each of 2 gains"),
+    (plots.plot_treatments, dict(ends={.8: {"a": np.ones((2, 3))}}),
+     "ends[0.8]['a'] must have a column for each of 2 gains"),
     (plots.plot_choices, dict(effects={}), "effects has nothing for ('a', 'bptt')"),
     (plots.plot_choices, dict(panels={"a": {"bpt": np.ones((2, 2))}}), "did you mean 'bptt'?"),
-    (plots.plot_conditions, dict(conditions=["x"]), "rows['loss']['a'] must have a column for each of 1 conditions"),
+    (plots.plot_conditions, dict(conditions=["x"]),
+     "rows['loss']['a'] must have a column for each of 1 conditions"),
     (plots.plot_conditions, dict(colors=["red"]), "colors must be a list of 2 colours"),
     (plots.plot_conditions, dict(levels={("los", "a"): {}}), "levels names a panel"),
-    (plots.plot_paired, dict(learned=np.ones((2, 3), bool)), "learned must be True and False in the values' shape [2, 2]"),
+    (plots.plot_paired, dict(learned=np.ones((2, 3), bool)),
+     "learned must be True and False in the values' shape [2, 2]"),
     (report.learning_table, dict(every=0), "every must be a whole number of at least 1, got 0"),
     (report.learning_table, dict(runs=xr.Dataset(dict(loss=("step", [1.])))), "it lacks accuracy"),
     (report.check_parameters, dict(cells=["# Parameters\nx ="]), "cells must be Python"),
-    (report.check_parameters, dict(cells=["# Parameters\nimport os\nprofil = 1"]), "did you mean 'profile'?"),
+    (report.check_parameters, dict(cells=["# Parameters\nimport os\nprofil = 1"]),
+     "did you mean 'profile'?"),
 ]
 
 
@@ -62,20 +68,25 @@ RIGHT = {
     plots.plot_activity: lambda: dict(hidden=np.ones((5, 3)), step_ms=20., title="t"),
     plots.moving_average: lambda: dict(curves=np.ones((2, 9)), window=3),
     plots.plot_learning: lambda: dict(
-        ax=axis(), curves=CURVES, colors={.1: "red", 1.: "blue"}, levels={"silent": .1}, start=3, window=5),
-    plots.plot_gains: lambda: dict(panels={"a": CURVES, "b": CURVES}, level=.1, title="t", columns=1, start=3),
+        ax=axis(), curves=CURVES, colors={.1: "red", 1.: "blue"}, levels={"silent": .1}, start=3,
+        window=5),
+    plots.plot_gains: lambda: dict(panels={"a": CURVES, "b": CURVES}, level=.1, title="t",
+                                   columns=1, start=3),
     plots.plot_against_gain: lambda: dict(
         ax=axis(), gains=[1, 2], values=np.ones((3, 2)), color="red", label="l", style="--",
         learned=np.ones((3, 2), bool)),
     plots.plot_treatments: lambda: dict(
-        curves={.8: {g: {"a": np.ones((2, 30))} for g in (.1, 1.)}}, ends={.8: {"a": np.ones((2, 2))}},
+        curves={.8: {g: {"a": np.ones((2, 30))} for g in (.1, 1.)}},
+        ends={.8: {"a": np.ones((2, 2))}},
         colors={"a": "red"}, level=.1, start=3, title="t"),
     plots.plot_choices: lambda: dict(
-        panels={"a": {"bptt": np.ones((2, 2))}}, gains=[.1, 1.], effects={("a", "bptt"): "x"}, levels={"a": .1},
+        panels={"a": {"bptt": np.ones((2, 2))}}, gains=[.1, 1.], effects={("a", "bptt"): "x"},
+        levels={"a": .1},
         title="t"),
     plots.plot_conditions: lambda: dict(
         rows={"loss": {"a": np.ones((2, 2))}}, conditions=["x", "y"], colors=["red", "blue"],
-        learned={"a": np.ones((2, 2), bool)}, levels={("loss", "a"): {"silent": 1.}}, xlabel="x", title="t",
+        learned={"a": np.ones((2, 2), bool)}, levels={("loss", "a"): {"silent": 1.}}, xlabel="x",
+        title="t",
         log=("loss",)),
     plots.name_conditions: lambda: dict(ax=axis(), conditions=["x", "y"]),
     plots.plot_paired: lambda: dict(
@@ -89,7 +100,8 @@ RIGHT = {
     report.learning_table: lambda: dict(runs=RUNS, every=5, window=3),
 }
 WRONG = [
-    None, "", "x", "null", b"x", True, 0, -1, 1.5, 2**70, math.nan, math.inf, 1j, object(), print, int,
+    None, "", "x", "null", b"x", True, 0, -1, 1.5, 2**70, math.nan, math.inf, 1j, object(), print,
+    int,
     [], [None], ["x"], [[1, 2], [3]], (), {}, {"x": None}, {"x": {"x": None}}, {1: [math.nan]}, {1},
     np.zeros(0), np.array("x"), np.array(1.), np.array([1, "x"], object), np.zeros((2, 3, 4, 5)),
     np.array([[math.nan]]), np.float64("nan"), torch.zeros(()), torch.ones(3, requires_grad=True),
@@ -126,7 +138,8 @@ def test_wrong_arguments_are_named(function):
         plt.close("all")
 
 
-@pytest.mark.parametrize("function, wrong, says", BADLY_SHAPED, ids=lambda v: getattr(v, "__name__", None))
+@pytest.mark.parametrize("function, wrong, says", BADLY_SHAPED,
+                         ids=lambda v: getattr(v, "__name__", None))
 def test_what_does_not_fit_is_named(function, wrong, says):
     with pytest.raises((ValueError, TypeError)) as told:
         function(**RIGHT[function]() | wrong)
@@ -134,7 +147,8 @@ def test_what_does_not_fit_is_named(function, wrong, says):
 
 
 def a_figure(folder, **other):
-    right = dict(name="zhang2024/fig1_initial_gain", profile="quick", seed=0, device="cpu", out=folder)
+    right = dict(name="zhang2024/fig1_initial_gain", profile="quick", seed=0, device="cpu",
+                 out=folder)
     return report.Figure(**right | dict(quick=dict(n_seeds=2)) | other)
 
 
@@ -174,7 +188,8 @@ def test_the_users_home_is_expanded(tmp_path, monkeypatch):
     assert a_figure("~/made").folder == tmp_path / "made"
 
 
-@pytest.mark.parametrize("said, profile", [("0", "quick"), ("", "quick"), ("1", "test"), ("yes", "test")])
+@pytest.mark.parametrize("said, profile",
+                         [("0", "quick"), ("", "quick"), ("1", "test"), ("yes", "test")])
 def test_a_switch_that_is_off_is_off(tmp_path, monkeypatch, said, profile):
     monkeypatch.setenv("IN_TEST", said)
     assert a_figure(tmp_path).profile == profile
@@ -182,11 +197,14 @@ def test_a_switch_that_is_off_is_off(tmp_path, monkeypatch, said, profile):
 
 @pytest.mark.parametrize("label", ["null", "NA", "None", "nan", "N/A", ""])
 def test_a_label_that_reads_as_missing_is_refused(tmp_path, label):
-    figure, table = a_figure(tmp_path), pd.DataFrame(dict(start=["Gaussian", label], x=[1., math.nan]))
+    figure, table = a_figure(tmp_path), pd.DataFrame(dict(start=["Gaussian", label],
+                                                          x=[1., math.nan]))
     with pytest.raises(ValueError) as told:
         figure.save(plt.figure(), table)
-    assert f"the label {label!r} in column 'start'" in str(told.value) and not list(tmp_path.iterdir())
-    figure.save(plt.figure(), table.assign(start=["Gaussian", None]))            # nothing stands there: that is missing
+    assert (f"the label {label!r} in column 'start'" in str(told.value)
+            and not list(tmp_path.iterdir()))
+    # nothing stands there: that is missing
+    figure.save(plt.figure(), table.assign(start=["Gaussian", None]))
     assert pd.read_csv(tmp_path / "fig1_initial_gain.csv").start.isna().tolist() == [False, True]
 
 

@@ -25,7 +25,8 @@ from rnnbio.initializers import gaussian
 from rnnbio.models import LeakyRNN
 from rnnbio.runs import Run
 from rnnbio.commands import main
-from rnnbio.store import MANIFEST, TENSORS, Corrupt, Refused, Store, _checksum, _manifest_checksum, load_checkpoints, save_checkpoint
+from rnnbio.store import (MANIFEST, TENSORS, Corrupt, Refused, Store, _checksum,
+                          _manifest_checksum, load_checkpoints, save_checkpoint)
 from rnnbio.sweep import Sweep, along, best_lr
 from rnnbio.tasks import get_task
 from rnnbio.train import Fit, train
@@ -36,7 +37,8 @@ LONG = os.environ.get("RNNBIO_FUZZ") == "long"
 
 def fuzz(quick, long=3000):
     """The same examples at every run."""
-    return settings(max_examples=long if LONG else quick, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    return settings(max_examples=long if LONG else quick, derandomize=True, database=None,
+                    deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class Hangs(BaseException):
@@ -57,7 +59,8 @@ def soon(seconds=60):
 
 
 def outcome(function, *args, allowed=(ValueError, TypeError), **kwargs):
-    """What the function gives, or None and its error when that is a clear one; any other exception goes through."""
+    """What the function gives, or None and its error when that is a clear one; any other
+    exception goes through."""
     with soon(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -73,17 +76,31 @@ def outcome(function, *args, allowed=(ValueError, TypeError), **kwargs):
 DEEP = []
 for _ in range(200):
     DEEP = [DEEP]
-EDGES = [None, True, False, 0, 1, -1, 2**31, 2**53, 2**63 - 1, 2**63, -2**63, 10**400, 10**3000, .5, -0., 1e-320, 1e308, math.inf, -math.inf, math.nan, "", "0.5", "NaN", "\ud800", "\u202e", "é" * 300, "a" * 5000, "../../x", "/dev/zero", "\0",
-         [], {}, [[]], [{}], [None], ["W_h"], ["W_h", "W_h"], [1, 1.], list(range(30)), DEEP, {"": 1}, {"kind": "gaussian"}, {"kind": "gaussian", "gain": math.inf}, {"kind": "flossing", "k": 10**30}, {"kind": "adam", "beta1": 2}, {"kind": ["adam"]}, {"name": "x"}, {"name": "x", "types": [0] * 8},
-         {"name": "x", "feedback": [[1, 2], [3]]}, {"best_lr": {}}, {"best_lr": {"grid": [1, 2], "seeds": [5]}}, {"best_lr": 3}, {"along": {"axis": "gain", "values": [1, 2]}}, {"along": {"axis": "seed", "values": [.1, .2]}}, {"along": {}}, {"dt": .25}, {"dt": 1e-9}, {"timing": {"fixation": 1e300}}, {"duration": 1e300}, {"__class__": "x"}]
-anything = st.recursive(st.sampled_from(EDGES[:30]) | st.integers() | st.floats() | st.text(max_size=8), lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(max_size=5) | st.sampled_from(["kind", "name", "gain", "axes", "fixed", "dt"]), v, max_size=4), max_leaves=12)
+EDGES = [None, True, False, 0, 1, -1, 2**31, 2**53, 2**63 - 1, 2**63, -2**63, 10**400, 10**3000, .5,
+         -0., 1e-320, 1e308, math.inf, -math.inf, math.nan, "", "0.5", "NaN", "\ud800", "\u202e",
+         "é" * 300, "a" * 5000, "../../x", "/dev/zero", "\0",
+         [], {}, [[]], [{}], [None], ["W_h"], ["W_h", "W_h"], [1, 1.], list(range(30)), DEEP,
+         {"": 1}, {"kind": "gaussian"}, {"kind": "gaussian", "gain": math.inf},
+         {"kind": "flossing", "k": 10**30}, {"kind": "adam", "beta1": 2}, {"kind": ["adam"]},
+         {"name": "x"}, {"name": "x", "types": [0] * 8},
+         {"name": "x", "feedback": [[1, 2], [3]]}, {"best_lr": {}},
+         {"best_lr": {"grid": [1, 2], "seeds": [5]}},
+         {"best_lr": 3}, {"along": {"axis": "gain", "values": [1, 2]}},
+         {"along": {"axis": "seed", "values": [.1, .2]}}, {"along": {}}, {"dt": .25}, {"dt": 1e-9},
+         {"timing": {"fixation": 1e300}}, {"duration": 1e300}, {"__class__": "x"}]
+anything = st.recursive(st.sampled_from(EDGES[:30]) | st.integers() | st.floats()
+                        | st.text(max_size=8), lambda v: st.lists(v, max_size=4) | st.dictionaries(
+                            st.text(max_size=5)
+                            | st.sampled_from(["kind", "name", "gain", "axes", "fixed", "dt"]), v,
+                            max_size=4), max_leaves=12)
 value = st.sampled_from(EDGES) | anything
 
 
 def places(data, at=()):
     """Where something stands in nested data."""
     yield at
-    for name, v in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+    for name, v in (data.items() if isinstance(data, dict) else enumerate(data)
+                    if isinstance(data, list) else ()):
         yield from places(v, (*at, name))
 
 
@@ -106,11 +123,13 @@ def mutated(draw, examples):
         elif how == "twice" and isinstance(inside, list):
             inside.append(inside[at[-1]])
         elif how == "rename" and isinstance(inside, dict):
-            inside[draw(st.sampled_from(["lr", "gain", "axes", "kind", "self", "what", "a" * 300]) | st.text(max_size=5))] = inside.pop(at[-1])
+            inside[draw(st.sampled_from(["lr", "gain", "axes", "kind", "self", "what", "a" * 300])
+                        | st.text(max_size=5))] = inside.pop(at[-1])
         elif how == "more" and isinstance(inside[at[-1]], list):
             inside[at[-1]] = inside[at[-1]] + copy.deepcopy(draw(st.lists(value, max_size=3)))
         else:
-            inside[at[-1]] = copy.deepcopy(draw(value))      # an example that changes later must not change the next
+            # an example that changes later must not change the next
+            inside[at[-1]] = copy.deepcopy(draw(value))
     return data
 
 
@@ -130,7 +149,8 @@ def damaged(draw, data):
     elif how == "remove":
         del data[at:at + draw(st.integers(1, 100))]
     elif how == "header":
-        data[:8] = draw(st.sampled_from([0, 1, 2**31, 2**60, 2**64 - 1]) | st.integers(0, 2000)).to_bytes(8, "little")
+        data[:8] = draw(st.sampled_from([0, 1, 2**31, 2**60, 2**64 - 1])
+                        | st.integers(0, 2000)).to_bytes(8, "little")
     else:
         data = draw(st.binary(max_size=300))
     return bytes(data)
@@ -139,17 +159,29 @@ def damaged(draw, data):
 # Configurations
 
 BASE = dict(task="romo", rule="eprop", lr=1e-2, steps=6, n_hidden=8, n_trials=4, seed=0)
-RULE = dict(name="mine", back="types", feedback=[[1., 2.]] * 8, leak=True, gate=False, mu=.5, hop=False, types=[0, 1] * 4, window=3, forward=False)
-CONFIGS = [BASE, BASE | dict(rule=RULE, trained=["W_h", "w"]), BASE | dict(task_options=dict(dt=.25), recurrent=dict(kind="uniform", width=1.), input=dict(kind="directions"), optimizer=dict(kind="adam", eps=1e-6), dtype="float64"),
-           BASE | dict(floss=dict(kind="flossing", steps=2, every=3, only_norm=True), measures=["eprop_alignment"], every=3), BASE | dict(task="flipflop", task_options=dict(dt=.5, variant="memory", duration=20.), form="rate", activation="tanh", bias=False),
-           BASE | dict(task="2af", task_options=dict(dt=100, timing=dict(fixation=["uniform", [100, 300]], decision=100), sigma=.5, batching="stream", seq_len=20)), BASE | dict(task="context", task_options=dict(explicit=False), alpha=0)]
+RULE = dict(name="mine", back="types", feedback=[[1., 2.]] * 8, leak=True, gate=False, mu=.5,
+            hop=False, types=[0, 1] * 4, window=3, forward=False)
+CONFIGS = [BASE, BASE | dict(rule=RULE, trained=["W_h", "w"]),
+           BASE | dict(task_options=dict(dt=.25), recurrent=dict(kind="uniform", width=1.),
+                       input=dict(kind="directions"), optimizer=dict(kind="adam", eps=1e-6),
+                       dtype="float64"),
+           BASE | dict(floss=dict(kind="flossing", steps=2, every=3, only_norm=True),
+                       measures=["eprop_alignment"], every=3), BASE | dict(
+               task="flipflop", task_options=dict(dt=.5, variant="memory", duration=20.),
+               form="rate", activation="tanh", bias=False),
+           BASE | dict(task="2af", task_options=dict(
+               dt=100, timing=dict(fixation=["uniform", [100, 300]], decision=100), sigma=.5,
+               batching="stream",
+               seq_len=20)), BASE | dict(task="context", task_options=dict(explicit=False),
+                                         alpha=0)]
 
 
 def check_configuration(data):
     run, _ = outcome(Run, **data)
     if run is None:
         return False
-    assert Run(**json.loads(json.dumps(run.model_dump(), allow_nan=False))).key() == Run(**json.loads(run.model_dump_json())).key() == run.key()
+    assert (Run(**json.loads(json.dumps(run.model_dump(), allow_nan=False))).key()
+            == Run(**json.loads(run.model_dump_json())).key() == run.key())
     assert run.ensemble()
     return True
 
@@ -160,7 +192,8 @@ def test_the_examples_are_configurations(data):
 
 
 @fuzz(150)
-@given(st.dictionaries(st.sampled_from([*Run.model_fields, "gain", "self"]) | st.text(max_size=5), value, max_size=6), st.booleans())
+@given(st.dictionaries(st.sampled_from([*Run.model_fields, "gain", "self"]) | st.text(max_size=5),
+                       value, max_size=6), st.booleans())
 def test_any_configuration(data, complete):
     check_configuration(BASE | data if complete else data)
 
@@ -173,10 +206,20 @@ def test_changed_configuration(data):
 
 # Sweeps
 
-TINY = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=6, n_hidden=4, n_trials=2)
-SWEEPS = [json.loads(Sweep(**s).to_json()) for s in (TINY, TINY | dict(lr=best_lr((1e-3, 1e-2), (1000,)), rule=["eprop", "mdgl"], measures="gradient_norm", every=2), TINY | dict(lr=along("gain", [.1, .2]), rule=along("seed", ["bptt", "eprop"]), trained=("W_h",)),
-                                                     dict(task="2af", task_options={"dt": 50}, rule=[RULE | dict(name="a"), "rflo"], recurrent=[dict(kind="gaussian", gain=2.), dict(kind="uniform", width=1.)], floss=[None, dict(kind="flossing", steps=2)], seed=0, lr=[.1, .01], steps=3))]
-FIGURES = [dict(figure="p/fig1", profile="quick", seeds=[0, 1], sweeps=SWEEPS[:2], conditions=[dict(runs=1, lr=None)], claims=[])]
+TINY = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=6, n_hidden=4,
+            n_trials=2)
+SWEEPS = [json.loads(Sweep(**s).to_json())
+          for s in (TINY, TINY | dict(lr=best_lr((1e-3, 1e-2), (1000,)), rule=["eprop", "mdgl"],
+                                      measures="gradient_norm",
+                                      every=2), TINY | dict(lr=along("gain", [.1, .2]),
+                                                            rule=along("seed", ["bptt", "eprop"]),
+                                                            trained=("W_h",)),
+                    dict(task="2af", task_options={"dt": 50}, rule=[RULE | dict(name="a"), "rflo"],
+                         recurrent=[dict(kind="gaussian", gain=2.), dict(kind="uniform", width=1.)],
+                         floss=[None, dict(kind="flossing", steps=2)], seed=0, lr=[.1, .01],
+                         steps=3))]
+FIGURES = [dict(figure="p/fig1", profile="quick", seeds=[0, 1], sweeps=SWEEPS[:2],
+                conditions=[dict(runs=1, lr=None)], claims=[])]
 
 
 def check_sweep(text):
@@ -184,7 +227,8 @@ def check_sweep(text):
     if sweep is None:
         return False
     again = Sweep.from_json(sweep.to_json())
-    assert again.to_json() == sweep.to_json() and again.coords() == sweep.coords() and repr(again.select) == repr(sweep.select)
+    assert (again.to_json() == sweep.to_json() and again.coords() == sweep.coords()
+            and repr(again.select) == repr(sweep.select))
     rate = dict(lr=1.) if sweep.select else {}
     assert [r.key() for r in again.runs(**rate)] == [r.key() for r in sweep.runs(**rate)]
     return True
@@ -194,7 +238,8 @@ def check_file(path, capsys=None):
     """The command line says what the file asks, or names the file and the reason."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         status, error = outcome(main, ["show", str(path)], allowed=SystemExit)
-    assert status == 0 or str(error).startswith(f"{path}: not a sweep that can be read: ") and len(str(error)) > len(str(path)) + 40, error
+    assert (status == 0 or str(error).startswith(f"{path}: not a sweep that can be read: ")
+            and len(str(error)) > len(str(path)) + 40), error
     return status == 0
 
 
@@ -210,15 +255,20 @@ def test_the_examples_are_sweeps(data, folder):
 
 
 @fuzz(100)
-@given(st.text() | st.binary() | st.recursive(st.sampled_from("[]{},:\"01eE.-\\ n"), lambda s: st.lists(s, max_size=40).map("".join)))
+@given(st.text() | st.binary() | st.recursive(st.sampled_from("[]{},:\"01eE.-\\ n"),
+                                              lambda s: st.lists(s, max_size=40).map("".join)))
 def test_any_text_as_a_sweep(folder, text):
-    (folder / "any.json").write_bytes(text if isinstance(text, bytes) else text.encode(errors="surrogatepass"))
+    (folder / "any.json").write_bytes(text if isinstance(text, bytes)
+                                      else text.encode(errors="surrogatepass"))
     check_sweep(text)
     check_file(folder / "any.json")
 
 
 @fuzz(150)
-@given(anything | st.fixed_dictionaries({"axes": st.dictionaries(st.sampled_from([*Run.model_fields, "gain"]), st.lists(value, max_size=3) | value, max_size=4), "fixed": st.dictionaries(st.sampled_from([*Run.model_fields, "gain"]), value, max_size=5)}))
+@given(anything | st.fixed_dictionaries({"axes": st.dictionaries(
+    st.sampled_from([*Run.model_fields, "gain"]), st.lists(value, max_size=3) | value,
+    max_size=4), "fixed": st.dictionaries(st.sampled_from([*Run.model_fields, "gain"]), value,
+                                          max_size=5)}))
 def test_any_data_as_a_sweep(folder, data):
     text = json.dumps(data)
     check_sweep(text)
@@ -247,7 +297,10 @@ def test_damaged_sweep(folder, data):
     check_file(folder / "damaged.json")
 
 
-@pytest.mark.parametrize("axes, number", [({a: list(range(1000)) for a in ("seed", "gain", "steps")}, "1000000000"), ({a: [0, 1, 2] for a in [*Run.model_fields][:20]}, str(3**19)), ({"seed": list(range(100_001))}, "100001")])
+@pytest.mark.parametrize("axes, number",
+                         [({a: list(range(1000)) for a in ("seed", "gain", "steps")}, "1000000000"),
+                          ({a: [0, 1, 2] for a in [*Run.model_fields][:20]}, str(3**19)),
+                          ({"seed": list(range(100_001))}, "100001")])
 def test_giant_sweeps_are_refused_before_memory_is_filled(axes, number):
     axes = {a: v for a, v in axes.items() if a != "trained"}
     _, error = outcome(Sweep.from_json, json.dumps({"axes": axes, "fixed": {}}))
@@ -261,9 +314,11 @@ def stored(tmp_path_factory):
     """Two results, and their bytes."""
     store = Store(tmp_path_factory.mktemp("stored"))
     runs = [Run(**BASE | dict(seed=seed)) for seed in (0, 1)]
-    tensors = lambda seed: {"params/W_h": torch.full((2, 2), float(seed)), "loss": torch.arange(3.), "accuracy": torch.arange(3.), "diverged": torch.tensor([-1])}
+    tensors = lambda seed: {"params/W_h": torch.full((2, 2), float(seed)), "loss": torch.arange(3.),
+                            "accuracy": torch.arange(3.), "diverged": torch.tensor([-1])}
     store.save([(run.config(), tensors(run.seed), dict(duration_s=1.)) for run in runs])
-    return store, {key: {name: (store.path(key) / name).read_bytes() for name in (TENSORS, MANIFEST)} for key in (run.key() for run in runs)}
+    return store, {key: {name: (store.path(key) / name).read_bytes()
+                         for name in (TENSORS, MANIFEST)} for key in (run.key() for run in runs)}
 
 
 def check_result(stored, files):
@@ -303,7 +358,8 @@ def test_damaged_result(stored, data):
     name = data.draw(st.sampled_from(list(good)))
     files = good | {name: data.draw(damaged(good[name]))}
     found = check_result(stored, files)
-    assert not found or files == good or name == MANIFEST and json.loads(files[name]) == json.loads(good[name])
+    assert (not found or files == good or name == MANIFEST and json.loads(files[name])
+            == json.loads(good[name]))
 
 
 def test_swapped_results(stored):
@@ -337,14 +393,18 @@ def test_only_a_key_is_a_key(stored, key):
     for use in (store.path, store.load, store.read, store.__contains__):
         assert "key must be" in str(outcome(use, key)[1])
     if isinstance(key, str) and key:
-        assert "key" in str(outcome(load_params, [key, key], store)[1])        # numpy drops a NUL at the end: then an empty key
+        # numpy drops a NUL at the end: then an empty key
+        assert "key" in str(outcome(load_params, [key, key], store)[1])
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """A store with one checkpoint of two runs, the runs, and its bytes."""
-    store, runs = Store(tmp_path_factory.mktemp("checkpoint")), {run.key(): run for run in (Run(**BASE | dict(seed=seed)) for seed in (0, 1))}
-    tensors = dict(theta=torch.zeros(2, 90), curves=torch.zeros(2, 2, 3), diverged=torch.full((2,), -1), first=torch.ones(2)) | {"memory/m": torch.zeros(2, 90)}
+    store, runs = (Store(tmp_path_factory.mktemp("checkpoint")),
+                   {run.key(): run for run in (Run(**BASE | dict(seed=seed)) for seed in (0, 1))})
+    tensors = dict(theta=torch.zeros(2, 90), curves=torch.zeros(2, 2, 3),
+                   diverged=torch.full((2,), -1),
+                   first=torch.ones(2)) | {"memory/m": torch.zeros(2, 90)}
     save_checkpoint(store, "some", dict(keys=list(runs), step=3, measured=[]), tensors)
     path = store.root / "checkpoints" / "some.safetensors"
     assert len(_resumable(runs, store)) == 2
@@ -386,7 +446,8 @@ def test_forged_checkpoint(checkpoint, data):
 @pytest.fixture(scope="module")
 def fit_file(tmp_path_factory):
     task, model = get_task("romo"), LeakyRNN(1, 4, 2)
-    fit = train(model, model.init([0, 1], gaussian()), task, "eprop", steps=3, n_trials=2, every=2, measure={"norm": lambda m, p: p.W_h.norm(dim=(1, 2))}, progress=False)
+    fit = train(model, model.init([0, 1], gaussian()), task, "eprop", steps=3, n_trials=2, every=2,
+                measure={"norm": lambda m, p: p.W_h.norm(dim=(1, 2))}, progress=False)
     path = fit.save(tmp_path_factory.mktemp("fit") / "fit.safetensors")
     return path, path.read_bytes(), path.with_name("other.safetensors")
 
@@ -408,22 +469,32 @@ def test_damaged_fit(fit_file, data):
 def test_forged_fit(fit_file, data):
     size = int.from_bytes(fit_file[1][:8], "little")
     about = json.loads(json.loads(fit_file[1][8:8 + size])["__metadata__"]["rnnbio"])
-    check_fit(fit_file[2], tensor_bytes(tensors_of(fit_file[1]), metadata={"rnnbio": json.dumps(data.draw(mutated([about])))}))
+    check_fit(fit_file[2],
+              tensor_bytes(tensors_of(fit_file[1]),
+                           metadata={"rnnbio": json.dumps(data.draw(mutated([about])))}))
 
 
 # Claims
 
-CLAIMS = '[[claim]]\nid = "1"\nfigure = "fig1"\nclaim = "c"\nstatistic = "s"\nexpect = "above"\nmargin = 0.5\n'
-TOML = [CLAIMS] + [CLAIMS.replace(a, b) for a, b in [("0.5", "nan"), ("0.5", "inf"), ("0.5", "1979-05-27"), ("0.5", "9" * 400), ('"1"', "[1]"), ('"1"', "{a = 1}"), ("[[claim]]", "[claim]"), ("[[claim]]", "claim = 3"), ("[[claim]]", ""), ('"s"', "true"), ("margin", "margn"), ('"c"', "[" * 3000)]] + [CLAIMS * 2]
+CLAIMS = ('[[claim]]\nid = "1"\nfigure = "fig1"\nclaim = "c"\nstatistic = "s"\nexpect = '
+          '"above"\nmargin = 0.5\n')
+TOML = [CLAIMS] + [CLAIMS.replace(a, b)
+                   for a, b in [("0.5", "nan"), ("0.5", "inf"), ("0.5", "1979-05-27"),
+                                ("0.5", "9" * 400), ('"1"', "[1]"), ('"1"', "{a = 1}"),
+                                ("[[claim]]", "[claim]"), ("[[claim]]", "claim = 3"),
+                                ("[[claim]]", ""), ('"s"', "true"), ("margin", "margn"),
+                                ('"c"', "[" * 3000)]] + [CLAIMS * 2]
 
 
 @fuzz(150)
-@given(st.text() | st.binary() | st.sampled_from(TOML).flatmap(lambda t: damaged(t.encode())) | st.sampled_from(TOML).map(str.encode))
+@given(st.text() | st.binary() | st.sampled_from(TOML).flatmap(lambda t: damaged(t.encode()))
+       | st.sampled_from(TOML).map(str.encode))
 def test_any_claims(folder, text):
     path = folder / "claims.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode(errors="surrogatepass"))
     claims, error = outcome(load_claims, path, allowed=ValueError)
-    assert str(path) in str(error) if error else all(isinstance(c, Claim) and c.id == id for id, c in claims.items())
+    assert str(path) in str(error) if error else all(isinstance(c, Claim) and c.id == id
+                                                     for id, c in claims.items())
 
 
 # Nothing in a file is code
@@ -439,7 +510,8 @@ def test_a_pickle_does_nothing(tmp_path, stored, checkpoint, fit_file):
     pickle.loads(bomb)
     mark.rmdir()                                     # it works
     good = next(iter(stored[1].values()))
-    assert check_result(stored, good | {TENSORS: bomb}) is None and check_result(stored, good | {MANIFEST: bomb}) is None
+    assert (check_result(stored, good | {TENSORS: bomb}) is None
+            and check_result(stored, good | {MANIFEST: bomb}) is None)
     assert check_result(stored, forged(json.loads(good[MANIFEST]), bomb)) is None
     for data in (bomb, bomb + _checksum(bomb).encode()):
         assert check_checkpoint(checkpoint, data) == []
@@ -454,19 +526,26 @@ def test_a_pickle_does_nothing(tmp_path, stored, checkpoint, fit_file):
 
 def test_no_reader_that_runs_what_it_reads():
     """No pickle, no eval, no YAML anywhere in the package."""
-    modules = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "runpy"}
+    modules = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml",
+               "runpy"}
     calls = {"eval", "exec", "compile", "__import__"}
-    readers = {("torch", "load"), ("np", "load"), ("numpy", "load"), ("np", "fromfile"), ("pd", "read_pickle"), ("os", "system"), ("os", "popen"), ("zipfile", "extractall")}
+    readers = {("torch", "load"), ("np", "load"), ("numpy", "load"), ("np", "fromfile"),
+               ("pd", "read_pickle"), ("os", "system"), ("os", "popen"), ("zipfile", "extractall")}
     for path in sorted((ROOT / "rnnbio").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             where = f"{path.name}, line {getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.Import | ast.ImportFrom):
-                names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+                names = ([a.name for a in node.names] if isinstance(node, ast.Import)
+                         else [node.module or ""])
                 assert not {name.split(".")[0] for name in names} & modules, where
             elif isinstance(node, ast.Name):
                 assert node.id not in calls, where
             elif isinstance(node, ast.Attribute):
-                assert node.attr not in ("read_pickle", "to_pickle", "extractall", "unsafe_load", "full_load"), where
-                assert not isinstance(node.value, ast.Name) or (node.value.id, node.attr) not in readers, where
+                assert node.attr not in ("read_pickle", "to_pickle", "extractall", "unsafe_load",
+                                         "full_load"), where
+                assert not isinstance(node.value,
+                                      ast.Name) or (node.value.id, node.attr) not in readers, where
             elif isinstance(node, ast.keyword):
-                assert node.arg not in ("allow_pickle", "shell") or isinstance(node.value, ast.Constant) and node.value.value is False, where
+                assert (node.arg not in ("allow_pickle", "shell")
+                        or isinstance(node.value, ast.Constant)
+                        and node.value.value is False), where

@@ -1,4 +1,5 @@
-"""The fused kernels: their numbers in Triton's interpreter (on the GPU where there is one), their machine code without a GPU, and what only a GPU can show."""
+"""The fused kernels: their numbers in Triton's interpreter (on the GPU where there is one),
+their machine code without a GPU, and what only a GPU can show."""
 import importlib.util
 import itertools
 import os
@@ -20,7 +21,8 @@ from rnnbio.oracles import autograd_gradient
 ROOT = Path(__file__).parents[1]
 CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"
-RULE = [name for name in RULES if name != "rtrl"]                # rtrl is carried forward: no kernel
+# rtrl is carried forward: no kernel
+RULE = [name for name in RULES if name != "rtrl"]
 needs_gpu = pytest.mark.skipif(not CUDA, reason="no GPU here")
 
 
@@ -30,23 +32,37 @@ def exact_products():
 
 
 def random_case(n=5, trials=3, steps=4, runs=2, n_in=2, n_out=3, seed=0, shared=True, **model):
-    """A network with everything non-zero, start included, and trials with a mask; in float64 on the CPU."""
+    """A network with everything non-zero, start included, and trials with a mask; in float64 on
+    the CPU."""
     model = LeakyRNN(n_in, n, n_out, alpha=.7, **model)
     torch.manual_seed(seed)
     rand = lambda *shape: torch.randn(*shape, dtype=torch.float64)
-    params = Params(rand(runs, n, n) / n**.5, rand(runs, n, n_in), rand(runs, n_out, n) / n**.5, *((rand(runs, n), rand(runs, n_out)) if model.bias else (None, None)), rand(runs, n) / 2, seeds=range(runs))
+    params = Params(rand(runs, n, n) / n**.5, rand(runs, n, n_in), rand(runs, n_out, n) / n**.5,
+                    *((rand(runs, n), rand(runs, n_out)) if model.bias else (None, None)),
+                    rand(runs, n) / 2, seeds=range(runs))
     front = () if shared else (runs,)
-    return model, params, Trials(rand(*front, steps, trials, n_in), rand(*front, steps, trials, n_out), (rand(*front, steps, trials) > -1).double())
+    return model, params, Trials(rand(*front, steps, trials, n_in),
+                                 rand(*front, steps, trials, n_out),
+                                 (rand(*front, steps, trials) > -1).double())
 
 
 def fused(model, params, trials, rule):
     """Loss and gradient as `rules` computes them on a GPU."""
-    params, trials, rule = params.to(torch.float32, DEVICE), trials.to(torch.float32, DEVICE), get_rule(rule)
-    outputs, tape = gpu.forward(*rules._weights(params), trials.inputs, rules.start_state(params, trials.inputs.shape[-2]), model.alpha, model.form, model.activation)
-    grads = gpu.backward(tape, trials.error(outputs), rules.feedback_matrix(rule, params), rules.back_matrix(rule, params), type_mean(params.W_h, rule.types) if rule.hop else None,
-                         model.alpha, model.form, model.activation, rule.gate, rule.leak, rule.window)
-    names = [name for name in ("W_h", "W_x", "b", "w", "b_out") if model.bias or not name.startswith("b")]
-    return trials.loss(outputs).cpu(), {name: g.cpu() for name, g in zip(("W_h", "W_x", "b", "w", "b_out"), grads) if name in names}
+    params, trials, rule = params.to(torch.float32,
+                                     DEVICE), trials.to(torch.float32, DEVICE), get_rule(rule)
+    outputs, tape = gpu.forward(*rules._weights(params), trials.inputs,
+                                rules.start_state(params, trials.inputs.shape[-2]), model.alpha,
+                                model.form, model.activation)
+    grads = gpu.backward(tape, trials.error(outputs), rules.feedback_matrix(rule, params),
+                         rules.back_matrix(rule, params), type_mean(params.W_h, rule.types)
+                         if rule.hop else None,
+                         model.alpha, model.form, model.activation, rule.gate, rule.leak,
+                         rule.window)
+    names = [name for name in ("W_h", "W_x", "b", "w", "b_out") if model.bias
+             or not name.startswith("b")]
+    return trials.loss(outputs).cpu(), {name: g.cpu()
+                                        for name, g in zip(("W_h", "W_x", "b", "w", "b_out"),
+                                                           grads) if name in names}
 
 
 def assert_right(case, rule, tolerance=5e-6):
@@ -55,24 +71,31 @@ def assert_right(case, rule, tolerance=5e-6):
     exact_loss, exact = autograd_gradient(*case, rule)
     torch.testing.assert_close(loss.double(), exact_loss, rtol=5e-6, atol=0)
     for name, g in grads.items():
-        assert (g.double() - getattr(exact, name)).norm() <= tolerance * getattr(exact, name).norm() + 1e-7, name
+        assert ((g.double() - getattr(exact, name)).norm() <= tolerance
+                * getattr(exact, name).norm() + 1e-7), name
 
 
-@pytest.mark.parametrize("rule, form, activation", itertools.product(RULE, ["current", "rate"], ["relu", "tanh", "linear"]))
+@pytest.mark.parametrize("rule, form, activation",
+                         itertools.product(RULE, ["current", "rate"], ["relu", "tanh", "linear"]))
 def test_every_rule(rule, form, activation):
-    assert_right(random_case(form=form, activation=activation, seed=RULE.index(rule)), get_rule(rule, window=2) if rule == "tbptt" else rule)
+    assert_right(random_case(form=form, activation=activation, seed=RULE.index(rule)),
+                 get_rule(rule, window=2) if rule == "tbptt" else rule)
 
 
 @pytest.mark.parametrize("shape", [
-    dict(n=1, trials=1, steps=1), dict(n=17, trials=19, steps=3), dict(n=33, trials=1, steps=5), dict(n=33, trials=33, steps=2), dict(n=16, trials=16, runs=1), dict(n=64, trials=17, steps=3),
-    dict(n_in=1, n_out=1), dict(n_in=8, n_out=8), dict(n_in=9, n_out=2), dict(n_in=2, n_out=9), dict(n_in=40, n_out=30), dict(shared=False), dict(shared=False, n_in=12), dict(bias=False), dict(bias=False, n_in=12),
+    dict(n=1, trials=1, steps=1), dict(n=17, trials=19, steps=3), dict(n=33, trials=1, steps=5),
+    dict(n=33, trials=33, steps=2), dict(n=16, trials=16, runs=1), dict(n=64, trials=17, steps=3),
+    dict(n_in=1, n_out=1), dict(n_in=8, n_out=8), dict(n_in=9, n_out=2), dict(n_in=2, n_out=9),
+    dict(n_in=40, n_out=30), dict(shared=False), dict(shared=False, n_in=12), dict(bias=False),
+    dict(bias=False, n_in=12),
 ], ids=str)
 def test_every_shape(shape):
     for rule in ("bptt", "mdgl"):
         assert_right(random_case(activation="tanh", **shape), rule)
 
 
-@pytest.mark.parametrize("rule, n, trials", [("bptt", 5, 3), ("modprop", 17, 19), ("eprop", 33, 2), ("tbptt", 33, 17)])
+@pytest.mark.parametrize("rule, n, trials",
+                         [("bptt", 5, 3), ("modprop", 17, 19), ("eprop", 33, 2), ("tbptt", 33, 17)])
 def test_streamed_weights(rule, n, trials, monkeypatch):
     monkeypatch.setattr(gpu, "shared_memory", lambda device: 0)
     case = random_case(n=n, trials=trials, form="rate", activation="tanh")
@@ -90,18 +113,24 @@ def test_the_same_bits_at_every_call_and_a_run_is_itself():
     again, same = fused(*case, "bptt")
     assert torch.equal(loss, again) and all(torch.equal(g, same[name]) for name, g in grads.items())
     model, params, trials = case
-    alone, its_trials = Params(**{name: t[1:2] for name, t in params.tensors().items()}, seeds=[1]), Trials(trials.inputs[1:2], trials.targets[1:2], trials.mask[1:2])
-    assert torch.equal(rates(model, alone, its_trials)[0], rates(*case)[1])            # out of the kernel the same bits
-    for name, g in fused(model, alone, its_trials, "bptt")[1].items():                 # torch's batched products may add in another order
+    alone, its_trials = Params(**{name: t[1:2] for name, t in params.tensors().items()},
+                               seeds=[1]), Trials(trials.inputs[1:2], trials.targets[1:2],
+                                                  trials.mask[1:2])
+    # out of the kernel the same bits
+    assert torch.equal(rates(model, alone, its_trials)[0], rates(*case)[1])
+    # torch's batched products may add in another order
+    for name, g in fused(model, alone, its_trials, "bptt")[1].items():
         torch.testing.assert_close(g[0], grads[name][1], rtol=1e-5, atol=1e-6)
 
 
 def rates(model, params, trials):
     params, inputs = params.to(torch.float32, DEVICE), trials.inputs.to(DEVICE, torch.float32)
-    return gpu.forward(*rules._weights(params), inputs, rules.start_state(params, inputs.shape[-2]), model.alpha, model.form, model.activation)[1][0]
+    return gpu.forward(*rules._weights(params), inputs, rules.start_state(params, inputs.shape[-2]),
+                       model.alpha, model.form, model.activation)[1][0]
 
 
-@pytest.mark.parametrize("where, activation", itertools.product(["weights", "inputs", "start"], ["relu", "tanh", "linear"]))
+@pytest.mark.parametrize("where, activation", itertools.product(["weights", "inputs", "start"],
+                                                                ["relu", "tanh", "linear"]))
 def test_nan_stays_in_its_run(where, activation):
     model, params, trials = random_case(n=17, trials=3, runs=3, shared=False, activation=activation)
     _, healthy = fused(model, params, trials, "bptt")
@@ -114,7 +143,8 @@ def test_nan_stays_in_its_run(where, activation):
 
 def test_weights_need_not_lie_in_one_piece():
     model, params, trials = random_case(n=17)
-    spread = Params(**{name: torch.stack([t, t * torch.nan], -1)[..., 0] for name, t in params.tensors().items()}, seeds=params.seeds)
+    spread = Params(**{name: torch.stack([t, t * torch.nan], -1)[..., 0]
+                       for name, t in params.tensors().items()}, seeds=params.seeds)
     for name, g in fused(model, spread, trials, "bptt")[1].items():
         assert torch.equal(g, fused(model, params, trials, "bptt")[1][name])
 
@@ -124,7 +154,8 @@ def test_what_is_refused():
     for wrong in params, LeakyRNN(2, 513, 3).init([0], gaussian()):
         assert not gpu.serves(wrong.W_h)
         with pytest.raises(ValueError, match="use rnnbio.kernels.batched"):
-            gpu.forward(*rules._weights(wrong), trials.inputs, rules.start_state(wrong, 3), .7, "current", "relu")
+            gpu.forward(*rules._weights(wrong), trials.inputs, rules.start_state(wrong, 3), .7,
+                        "current", "relu")
 
 
 def test_rules_use_the_kernel_they_are_given(monkeypatch):
@@ -174,20 +205,28 @@ for capability, shared in (90, 232448), (80, 166912), (75, 65536):
 
 
 def compiled():
-    """(kernel, capability, units, few, resident, bytes of shared memory, registers, bytes of spilled registers, are run and tile 64 bits wide) of every configuration."""
-    run = subprocess.run([sys.executable, "-c", COMPILE], cwd=ROOT, env={k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}, capture_output=True, text=True)
+    """(kernel, capability, units, few, resident, bytes of shared memory, registers, bytes of
+    spilled registers, are run and tile 64 bits wide) of every configuration."""
+    run = subprocess.run([sys.executable, "-c", COMPILE], cwd=ROOT,
+                         env={k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"},
+                         capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
-    return [(kernel, *map(int, numbers)) for kernel, *numbers in (line.split()[1:] for line in run.stdout.splitlines() if line.startswith("COMPILED"))]
+    return [(kernel, *map(int, numbers))
+            for kernel, *numbers in (line.split()[1:] for line in run.stdout.splitlines()
+                                     if line.startswith("COMPILED"))]
 
 
 def test_machine_code_fits_without_a_gpu():
     found = compiled()
     assert len(found) == 3 * 2 * 8
     for kernel, capability, n, few, resident, shared, registers, stack, wide in found:
-        print(f"{kernel:9s} sm_{capability} N={n:3d} few={few} {'resident' if resident else 'streamed'} shared {shared} registers {registers} spilled {stack}")
+        print(f"{kernel:9s} sm_{capability} N={n:3d} few={few} "
+              f"{'resident' if resident else 'streamed'} shared {shared} registers {registers} "
+              f"spilled {stack}")
         assert resident == (n <= (64 if capability == 75 else 128))
         assert shared <= {90: 232448, 80: 166912, 75: 65536}[capability]
-        assert stack <= (320 if capability == 75 else 128), "registers spill"       # 72 with Triton 3.6
+        # 72 with Triton 3.6
+        assert stack <= (320 if capability == 75 else 128), "registers spill"
         assert stack <= 0 or (n, few) != (64, 2), "registers spill at the papers' size"
         assert wide, "offsets between runs must be 64 bits wide from the start"
 
@@ -206,8 +245,10 @@ def test_benchmark_runs_at_tiny_size(monkeypatch, capsys):
     monkeypatch.setattr(bench, "BLOCK", 1)
     flops, launch = bench.limits("cpu", size=32, launches=2)
     assert flops > 0 and launch > 0
-    lines = bench.table([("bptt", 4, 2, 3), ("eprop", 4, 17, 3)], "cpu", importlib.util.find_spec("jax") is not None, flops, launch, seconds=0)
-    assert len(lines) == 4 and len({line.count("|") for line in lines}) == 1 and "full" not in lines[2]
+    lines = bench.table([("bptt", 4, 2, 3), ("eprop", 4, 17, 3)], "cpu",
+                        importlib.util.find_spec("jax") is not None, flops, launch, seconds=0)
+    assert len(lines) == 4 and len({line.count("|")
+                                    for line in lines}) == 1 and "full" not in lines[2]
     kernel = rules._kernel
 
     def no_memory(*args, **more):
@@ -215,7 +256,8 @@ def test_benchmark_runs_at_tiny_size(monkeypatch, capsys):
     monkeypatch.setattr(bench, "ours", no_memory)
     monkeypatch.setattr(sys.modules["rnnbio.train"], "CAPTURE", True, raising=False)
     assert "full" in bench.table([("bptt", 4, 17, 3)], "cpu", False, flops, launch)[-1]
-    assert rules._kernel is kernel and sys.modules["rnnbio.train"].CAPTURE                 # put back after the accident
+    # put back after the accident
+    assert rules._kernel is kernel and sys.modules["rnnbio.train"].CAPTURE
     assert "TFLOP/s" in bench.report(lines, bench.machine(), flops, launch)
     if not CUDA:
         bench.main()
@@ -225,14 +267,16 @@ def test_benchmark_runs_at_tiny_size(monkeypatch, capsys):
 # ---- what only a GPU can show
 
 def on_gpu(n, steps=20, runs=3, trials=33):
-    model, params, trials = random_case(n=n, trials=trials, steps=steps, runs=runs, activation="tanh")
+    model, params, trials = random_case(n=n, trials=trials, steps=steps, runs=runs,
+                                        activation="tanh")
     return model, params.to(torch.float32, "cuda"), trials.to(torch.float32, "cuda")
 
 
 @needs_gpu
 @pytest.mark.parametrize("n, rule", itertools.product([1, 17, 64, 128, 200, 256, 512], RULE))
 def test_on_the_gpu(n, rule, monkeypatch):
-    """`gradient` takes the fused kernel, and gives what the batched one gives; the same bits each time."""
+    """`gradient` takes the fused kernel, and gives what the batched one gives; the same bits
+    each time."""
     case, called, real = on_gpu(n), [], gpu.backward
     monkeypatch.setattr(gpu, "backward", lambda *a: called.append(1) or real(*a))
     first, again = gradient(*case, rule), gradient(*case, rule)
@@ -242,7 +286,8 @@ def test_on_the_gpu(n, rule, monkeypatch):
     torch.testing.assert_close(first[0], loss, rtol=1e-5, atol=0)
     for name, g in grads.tensors().items():
         mine = getattr(first[1], name)
-        assert (mine - g).norm() < 2e-5 * g.norm() and torch.equal(mine, getattr(again[1], name)), name
+        assert ((mine - g).norm() < 2e-5 * g.norm()
+                and torch.equal(mine, getattr(again[1], name))), name
 
 
 @needs_gpu
@@ -252,7 +297,8 @@ def test_captured_in_a_cuda_graph(n):
     step = lambda: rules.learning_signal(model, params, trials, get_rule("bptt"))
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):                       # compiles, and lets cuBLAS take its workspace
+    # compiles, and lets cuBLAS take its workspace
+    with torch.cuda.stream(side):
         for _ in range(3):
             step()
     torch.cuda.current_stream().wait_stream(side)
@@ -276,12 +322,14 @@ def test_offsets_beyond_31_bits():
         pytest.skip("needs 40 GB of GPU memory")
     model, params, data = random_case(n=n, trials=trials, steps=steps, runs=1)
     params, data = params.to(torch.float32, "cuda"), data.to(torch.float32, "cuda")
-    many = Params(**{name: t.expand(runs, *t.shape[1:]).contiguous() for name, t in params.tensors().items()}, seeds=[0] * runs)
+    many = Params(**{name: t.expand(runs, *t.shape[1:]).contiguous()
+                     for name, t in params.tensors().items()}, seeds=[0] * runs)
     loss, grads = gradient(model, many, data, "bptt")
     assert runs * steps * trials * n > 2**31
     torch.testing.assert_close(loss[-1], loss[0])
     torch.testing.assert_close(grads.W_h[-1], grads.W_h[0])
-    torch.testing.assert_close(grads.W_h[:1], gradient(model, params, data, "bptt")[1].W_h, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(grads.W_h[:1], gradient(model, params, data, "bptt")[1].W_h,
+                               rtol=1e-4, atol=1e-6)
 
 
 SANITIZED = """
@@ -295,5 +343,7 @@ for n in (17, 64, 200): fused(*random_case(n=n, trials=19, steps=3, activation="
 def test_compute_sanitizer(tool):
     if shutil.which("compute-sanitizer") is None:
         pytest.skip("no compute-sanitizer here (it comes with the CUDA toolkit)")
-    run = subprocess.run(["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", SANITIZED], cwd=ROOT, env=os.environ | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}, capture_output=True, text=True)
+    run = subprocess.run(["compute-sanitizer", "--tool", tool, "--error-exitcode", "9",
+                          sys.executable, "-c", SANITIZED], cwd=ROOT, env=os.environ | {
+                             "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]

@@ -1,4 +1,6 @@
-"""Work that is told to end: nothing is lost, little is said, and the next call goes on at that step. Every signal is sent by the process itself at a known update, so nothing here waits for time."""
+"""Work that is told to end: nothing is lost, little is said, and the next call goes on at that
+step. Every signal is sent by the process itself at a known update, so nothing here waits for
+time."""
 import errno
 import os
 import signal
@@ -19,11 +21,13 @@ from rnnbio.sentiment import get_corpus
 from rnnbio.store import Store, load_checkpoints, results_root
 from rnnbio.sweep import Sweep
 
-QUESTION = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=12, n_hidden=4, n_trials=2)
+QUESTION = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=12, n_hidden=4,
+                n_trials=2)
 
 
 def bits(store):
-    return {key: {name: t.numpy().tobytes() for name, t in store.read(key).tensors.items()} for key in store.keys()}
+    return {key: {name: t.numpy().tobytes() for name, t in store.read(key).tensors.items()}
+            for key in store.keys()}
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +60,17 @@ def test_within_the_first_minute(tmp_path, monkeypatch, capsys, answer, number):
     with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as ended:
         Sweep(**QUESTION).run(store=tmp_path, progress=False)
     said = str(ended.value) if number == signal.SIGINT else capsys.readouterr().err.strip()
-    assert said == f"stopped: 0 of 4 runs are done; the next call goes on from what {tmp_path} holds"
+    assert (said == f"stopped: 0 of 4 runs are done; the next call goes on from what {tmp_path} "
+            "holds")
     assert number == signal.SIGINT or ended.value.code == STATUS[number]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert (signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
     assert [about["step"] for _, about, _ in load_checkpoints(tmp_path)] == [5]
     monkeypatch.undo()
     store = Store(tmp_path)
     runs = Sweep(**QUESTION).run(store=store, progress=False)
-    assert bits(store) == answer and store.read(str(runs.key.values.ravel()[0])).facts["resumed_at"] == 5
+    assert (bits(store) == answer
+            and store.read(str(runs.key.values.ravel()[0])).facts["resumed_at"] == 5)
     assert not list(load_checkpoints(store))
 
 
@@ -91,7 +98,8 @@ def test_a_second_one_ends_at_once(tmp_path, monkeypatch):
 
 def test_who_listens_already_goes_on_listening(tmp_path, monkeypatch, answer):
     heard = []
-    before = signal.signal(signal.SIGTERM, lambda *_: heard.append(1)), signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGTERM,
+                           lambda *_: heard.append(1)), signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signalled(monkeypatch, number, 5)
@@ -103,7 +111,8 @@ def test_who_listens_already_goes_on_listening(tmp_path, monkeypatch, answer):
 
 
 def test_the_lstm(tmp_path, monkeypatch):
-    corpus, small = get_corpus(n_train=40, n_valid=20, n_test=1, n_in=4), dict(n_hidden=4, epochs=3, progress=False)
+    corpus, small = get_corpus(n_train=40, n_valid=20, n_test=1,
+                               n_in=4), dict(n_hidden=4, epochs=3, progress=False)
     whole = train_lstm(corpus, store=tmp_path / "whole", **small)
     real = rnnbio.lstm.train_epoch
 
@@ -117,12 +126,14 @@ def test_the_lstm(tmp_path, monkeypatch):
         train_lstm(corpus, store=tmp_path, **small)
     assert [about["step"] for _, about, _ in load_checkpoints(tmp_path)] == [2]
     again = train_lstm(corpus, store=tmp_path, **small)
-    assert Store(tmp_path).read(again.key).facts["resumed_at"] == 2 and bits(Store(tmp_path)) == bits(Store(tmp_path / "whole")) and again.key == whole.key
+    assert (Store(tmp_path).read(again.key).facts["resumed_at"] == 2 and bits(Store(tmp_path))
+            == bits(Store(tmp_path / "whole")) and again.key == whole.key)
 
 
 def command_line(tmp_path):
     (tmp_path / "sweep.json").write_text(Sweep(**QUESTION).to_json())
-    return str(tmp_path / "sweep.json"), tmp_path / "results", f"stopped: 0 of 4 runs are done; the next call goes on from what {tmp_path / 'results'} holds\n"
+    return (str(tmp_path / "sweep.json"), tmp_path / "results", "stopped: 0 of 4 runs are done; "
+            f"the next call goes on from what {tmp_path / 'results'} holds\n")
 
 
 def test_the_command_line_says_one_line(tmp_path, monkeypatch, capsys):
@@ -148,7 +159,8 @@ sys.exit(main(["run", sys.argv[1]]))
 
 def test_a_batch_system_ends_a_process(tmp_path):
     path, results, line = command_line(tmp_path)
-    ended = subprocess.run([sys.executable, "-c", SCRIPT, path], env=os.environ | {"RNNBIO_RESULTS": str(results)}, capture_output=True, text=True)
+    ended = subprocess.run([sys.executable, "-c", SCRIPT, path], env=os.environ
+                           | {"RNNBIO_RESULTS": str(results)}, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (143, "", line)
     assert [about["step"] for _, about, _ in load_checkpoints(results)] == [5]
 
@@ -171,11 +183,13 @@ def test_damage_in_a_read_only_store(kept, monkeypatch, capsys):
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(rnnbio.store.os, "rename", refuse)
-    with pytest.raises(OSError, match="its checksum differs, and cannot be set aside: Read-only file system .make .* writable, or name a copy of it with RNNBIO_RESULTS"):
+    with pytest.raises(OSError, match="its checksum differs, and cannot be set aside: Read-only "
+                       "file system .make .* writable, or name a copy of it with RNNBIO_RESULTS"):
         Sweep(**QUESTION).run(store=kept, progress=False)
     assert main(["verify"]) == 1
     out, err = capsys.readouterr()
-    assert "3 of 4 results are as they were written; not to be read here: " + kept.keys()[0][:12] in out and "cannot be set aside" in err
+    assert ("3 of 4 results are as they were written; not to be read here: "
+            + kept.keys()[0][:12] in out and "cannot be set aside" in err)
 
 
 def test_a_file_that_cannot_be_read(kept, monkeypatch, capsys):
@@ -187,12 +201,14 @@ def test_a_file_that_cannot_be_read(kept, monkeypatch, capsys):
         return real(path)
 
     monkeypatch.setattr(Path, "read_bytes", read)
-    with pytest.raises(PermissionError, match=f"{shut} cannot be read: Permission denied .allow it, or move"):
+    with pytest.raises(PermissionError,
+                       match=f"{shut} cannot be read: Permission denied .allow it, or move"):
         kept.load(kept.keys()[1])
     with pytest.warns(UserWarning, match="set aside"):
         assert main(["verify"]) == 1
     out, err = capsys.readouterr()
-    assert "2 of 4 results" in out and "set aside: " in out and "not to be read here: " in out and str(shut) in err
+    assert ("2 of 4 results" in out and "set aside: " in out and "not to be read here: " in out
+            and str(shut) in err)
 
 
 def test_a_checkpoint_that_cannot_be_read(tmp_path):
@@ -211,7 +227,8 @@ def test_a_file_in_the_place_of_results(tmp_path, monkeypatch, capsys):
 def test_the_home_folder_is_meant(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("RNNBIO_RESULTS", "~/results")
-    assert Store().root == tmp_path / "results" == results_root() and Store("~/other").root == tmp_path / "other"
+    assert (Store().root == tmp_path / "results" == results_root() and Store("~/other").root
+            == tmp_path / "other")
 
 
 def test_a_temporary_folder_is_told_once(monkeypatch, capsys):
@@ -219,32 +236,49 @@ def test_a_temporary_folder_is_told_once(monkeypatch, capsys):
     monkeypatch.setenv("IN_TEST", "1")
     rnnbio.store._test_folder.cache_clear()
     first = results_root()
-    assert results_root() == first and capsys.readouterr().err == f"note: IN_TEST is on: results go to {first} and are gone at the end\n"
+    assert (results_root() == first and capsys.readouterr().err
+            == f"note: IN_TEST is on: results go to {first} and are gone at the end\n")
     monkeypatch.setenv("IN_TEST", "0")
     assert results_root() != first
 
 
 def test_a_crash_meets_the_disk_in_order(tmp_path, monkeypatch):
-    """What is in a folder is on the disk before the folder has its name, and the name before anyone is told."""
+    """What is in a folder is on the disk before the folder has its name, and the name before
+    anyone is told."""
     import torch
     done, real_rename = [], os.rename
     monkeypatch.setattr(rnnbio.store, "to_disk", lambda path: done.append(("disk", Path(path))))
-    monkeypatch.setattr(rnnbio.store.os, "rename", lambda a, b: (done.append(("rename", Path(a))), real_rename(a, b)))
+    monkeypatch.setattr(rnnbio.store.os, "rename",
+                        lambda a, b: (done.append(("rename", Path(a))), real_rename(a, b)))
     key, = Store(tmp_path).save([({"seed": 1}, {"x": torch.zeros(2)}, {})])
     renamed = next(i for i, (what, _) in enumerate(done) if what == "rename")
     work = done[renamed][1]
-    assert {path for _, path in done[:renamed]} == {work / "run.safetensors", work / "manifest.json", work}
-    assert done[renamed - 1][1] == work                                     # the folder after its files
-    assert {tmp_path, tmp_path / "runs", Store(tmp_path).path(key).parent} <= {path for _, path in done[renamed:]}
+    assert {path for _, path in done[:renamed]} == {work / "run.safetensors",
+                                                    work / "manifest.json", work}
+    # the folder after its files
+    assert done[renamed - 1][1] == work
+    assert {tmp_path, tmp_path / "runs",
+            Store(tmp_path).path(key).parent} <= {path for _, path in done[renamed:]}
 
 
 @pytest.mark.parametrize("wrong, says", [
-    (lambda s: Store(3), "root must be a path, got 3"), (lambda s: s.save(3), "results must be"), (lambda s: s.save([3]), "results must hold .config, tensors, facts., got 3"),
-    (lambda s: s.save([({}, {"x": 3}, {})]), "x must be a tensor"), (lambda s: s.clean("all"), "older_than_s must be a finite number"),
-    (lambda s: rnnbio.store.key_of(3), "config must be a dictionary, got 3"), (lambda s: rnnbio.store.canonical({"a": {1}}), "data.a must be plain data"), (lambda s: rnnbio.store.canonical({"a": float("nan")}), "data.a must be a finite number"),
-    (lambda s: rnnbio.store.save_checkpoint(s, 3, {}, {}), "name must be text, got 3"), (lambda s: rnnbio.store.save_checkpoint(s, "a", {"x": object()}, {}), "about.x must be plain data"), (lambda s: rnnbio.store.save_checkpoint(s, "a", {}, {"x": 3}), "x must be a tensor"),
-    (lambda s: load_checkpoints(3), "store must be"), (lambda s: compute(3, s), "runs must be a list of Runs, got 3"), (lambda s: compute(["a"], s), "runs must be Runs, got 'a'"), (lambda s: compute([], 3), "store must be a Store"),
-    (lambda s: rnnbio.compute.failure(s, "../x"), "key must be 64 digits"), (lambda s: rnnbio.commands.shard(["a"], 1, 2), "runs must be Runs"), (lambda s: rnnbio.compute.load_params("nothing", s), "key must be 64 digits")])
+    (lambda s: Store(3), "root must be a path, got 3"), (lambda s: s.save(3), "results must be"),
+    (lambda s: s.save([3]), "results must hold .config, tensors, facts., got 3"),
+    (lambda s: s.save([({}, {"x": 3}, {})]), "x must be a tensor"),
+    (lambda s: s.clean("all"), "older_than_s must be a finite number"),
+    (lambda s: rnnbio.store.key_of(3), "config must be a dictionary, got 3"),
+    (lambda s: rnnbio.store.canonical({"a": {1}}), "data.a must be plain data"),
+    (lambda s: rnnbio.store.canonical({"a": float("nan")}), "data.a must be a finite number"),
+    (lambda s: rnnbio.store.save_checkpoint(s, 3, {}, {}), "name must be text, got 3"),
+    (lambda s: rnnbio.store.save_checkpoint(s, "a", {"x": object()}, {}), "about.x must be plain "
+     "data"), (lambda s: rnnbio.store.save_checkpoint(s, "a", {}, {"x": 3}), "x must be a tensor"),
+    (lambda s: load_checkpoints(3), "store must be"),
+    (lambda s: compute(3, s), "runs must be a list of Runs, got 3"),
+    (lambda s: compute(["a"], s), "runs must be Runs, got 'a'"),
+    (lambda s: compute([], 3), "store must be a Store"),
+    (lambda s: rnnbio.compute.failure(s, "../x"), "key must be 64 digits"),
+    (lambda s: rnnbio.commands.shard(["a"], 1, 2), "runs must be Runs"),
+    (lambda s: rnnbio.compute.load_params("nothing", s), "key must be 64 digits")])
 def test_wrong_arguments(tmp_path, wrong, says):
     with pytest.raises((ValueError, TypeError), match=says):
         wrong(Store(tmp_path))

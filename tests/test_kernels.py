@@ -19,20 +19,25 @@ def test_papers_size_in_single_precision(rule, form):
     params = model.init(range(2), gaussian(1.))
     trials = task.sample(32, seed=0)
     loss, fast = gradient(model, params, trials, rule)
-    exact_loss, exact = autograd_gradient(model, params.to(torch.float64), trials.to(torch.float64), rule)
+    exact_loss, exact = autograd_gradient(model, params.to(torch.float64), trials.to(torch.float64),
+                                          rule)
     torch.testing.assert_close(loss.double(), exact_loss, rtol=1e-4, atol=0)
     for name, g in exact.tensors().items():
         assert (getattr(fast, name).double() - g).norm() < 2e-4 * g.norm(), name
 
 
-@pytest.mark.parametrize("n, steps, rule", [(16, 2000, "bptt"), (512, 12, "bptt"), (512, 12, "eprop")])
+@pytest.mark.parametrize("n, steps, rule",
+                         [(16, 2000, "bptt"), (512, 12, "bptt"), (512, 12, "eprop")])
 def test_long_trials_and_large_networks(n, steps, rule):
-    """Single precision still gives the gradient of double precision, 2000 steps or 512 units long."""
+    """Single precision still gives the gradient of double precision, 2000 steps or 512 units
+    long."""
     model, draw = LeakyRNN(2, n, 3, alpha=.9, activation="tanh"), torch.Generator().manual_seed(n)
-    trials = Trials(*(torch.randn(steps, 4, k, generator=draw) for k in (2, 3)), torch.ones(steps, 4))
+    trials = Trials(*(torch.randn(steps, 4, k, generator=draw) for k in (2, 3)),
+                    torch.ones(steps, 4))
     params = model.init(range(2), gaussian(.9))
     loss, fast = gradient(model, params, trials, rule)
-    exact_loss, exact = autograd_gradient(model, params.to(torch.float64), trials.to(torch.float64), rule)
+    exact_loss, exact = autograd_gradient(model, params.to(torch.float64), trials.to(torch.float64),
+                                          rule)
     torch.testing.assert_close(loss.double(), exact_loss, rtol=1e-5, atol=0)
     for name, g in exact.tensors().items():
         assert (getattr(fast, name).double() - g).norm() < 1e-3 * g.norm(), name
@@ -49,10 +54,12 @@ def test_the_cpu_kernel_is_used_without_asking(monkeypatch):
 
 
 def test_a_sweep_is_the_same_bits_at_one_thread_and_two(tmp_path):
-    question = Sweep(task="2af", rule="bptt", gain=[.5, 1.], seed=range(3), lr=1e-3, steps=8, n_hidden=16)
+    question = Sweep(task="2af", rule="bptt", gain=[.5, 1.], seed=range(3), lr=1e-3, steps=8,
+                     n_hidden=16)
     answers = []
     for threads in (1, 2):
         set_threads(threads)
-        answers.append(question.run(store=Store(tmp_path / str(threads)), progress=False).drop_vars("seconds"))
+        answers.append(question.run(store=Store(tmp_path / str(threads)),
+                                    progress=False).drop_vars("seconds"))
     set_threads()
     assert answers[0].identical(answers[1])

@@ -1,4 +1,5 @@
-"""make: what it refuses, which Python it runs, what it keeps; in dry runs, or where Python is a script."""
+"""make: what it refuses, which Python it runs, what it keeps; in dry runs, or where Python is a
+script."""
 import json
 import os
 import shutil
@@ -17,12 +18,14 @@ pytestmark = pytest.mark.skipif(MAKE is None, reason="no make")
 
 
 def environment(**more):
-    left = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "RNNBIO_", "JUPYTER_"))}
+    left = {k: v for k, v in os.environ.items()
+            if not k.startswith(("MAKE", "RNNBIO_", "JUPYTER_"))}
     return left | more
 
 
 def make(*words, at=ROOT, **more):
-    return subprocess.run([MAKE, *words], cwd=at, env=environment(**more), capture_output=True, text=True)
+    return subprocess.run([MAKE, *words], cwd=at, env=environment(**more), capture_output=True,
+                          text=True)
 
 
 @pytest.mark.parametrize("name, wrong, says", [
@@ -42,13 +45,15 @@ def test_wrong_variables_are_refused(tmp_path, name, wrong, says):
     mark = tmp_path / "mark"
     wrong = wrong.replace("{mark}", str(mark))
     for told in (make(f"{name}={wrong}", "help"), make("help", **{name: wrong})):
-        assert told.returncode and f"{name} must be {says}" in told.stderr and f"got '{wrong}'" in told.stderr
+        assert (told.returncode and f"{name} must be {says}" in told.stderr
+                and f"got '{wrong}'" in told.stderr)
         assert not mark.exists()
 
 
 def test_right_variables_reach_the_figure():
     said = make("-n", FIGURE, "PYTHON=python3", "SEED=100", "PROFILE=paper", "DEVICE=cpu").stdout
-    assert "-p profile paper -p seed 100 -p device cpu -p out figures/paper-seed100/zhang2024" in said
+    assert ("-p profile paper -p seed 100 -p device cpu -p out "
+            "figures/paper-seed100/zhang2024" in said)
 
 
 def test_everything_runs_in_the_chosen_python(tmp_path):
@@ -59,8 +64,10 @@ def test_everything_runs_in_the_chosen_python(tmp_path):
         (["VENV=", "PYTHON=/a place/python"], os.environ["PATH"], "/a place/python"),
         (["VENV="], str(tmp_path), "python3"),
     ]:
-        said = make("-n", "-W", "pyproject.toml", *words, "report", "test", "export", "lab", FIGURE, PATH=path).stdout
-        for module in ("-m rnnbio.report", "-m pytest", "-c 'from nbdev.test", "-c 'from nbdev.clean",
+        said = make("-n", "-W", "pyproject.toml", *words, "report", "test", "export", "lab", FIGURE,
+                    PATH=path).stdout
+        for module in ("-m rnnbio.report", "-m pytest", "-c 'from nbdev.test",
+                       "-c 'from nbdev.clean",
                        "-m jupyterlab", "-m papermill", "-m pip"):
             assert f'"{python}" {module}' in said, f"{python}: {module}"
 
@@ -72,9 +79,11 @@ def test_the_kernel_is_the_python_that_runs_papermill(tmp_path):
     (tmp_path / "other/kernels/python3/kernel.json").write_text(other)
     at = small(tmp_path)
     assert make("path", "kernel", at=at, JUPYTER_PATH=str(tmp_path / "other")).returncode == 0
-    code = f"from {manager.__name__} import KernelManager as K; print(K(kernel_name='python3').format_kernel_cmd()[0])"
+    code = (f"from {manager.__name__} import KernelManager as K; "
+            "print(K(kernel_name='python3').format_kernel_cmd()[0])")
     env = environment(JUPYTER_PATH=(at / "path").read_text().strip())
-    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True,
+                          check=True).stdout
     assert said.strip() == sys.executable
 
 
@@ -83,7 +92,8 @@ def small(tmp_path, python="#!/bin/sh\n"):
     at = tmp_path / "project"
     for folder in ("nbs/p", "rnnbio", ".make"):
         (at / folder).mkdir(parents=True)
-    for name in ("nbs/index.ipynb", "nbs/p/fig1.ipynb", "rnnbio/a.py", "pyproject.toml", "constraints.txt",
+    for name in ("nbs/index.ipynb", "nbs/p/fig1.ipynb", "rnnbio/a.py", "pyproject.toml",
+                 "constraints.txt",
                  "README.md", "CITATION.cff", ".make/.ready", "python"):
         (at / name).write_text("")
     (at / "settings.ini").write_text("user = me\nrepo = rnnbio\nbranch = main\n")
@@ -112,7 +122,8 @@ def test_a_second_make_that_is_stopped_leaves_what_the_first_made(tmp_path):
     figure = at / "figures/quick/p/fig1.ipynb"
     started = {}
     for name in ("first", "second"):
-        env = environment(STARTED=str(tmp_path / f"{name} started"), GO=str(tmp_path / f"{name} may go"))
+        env = environment(STARTED=str(tmp_path / f"{name} started"),
+                          GO=str(tmp_path / f"{name} may go"))
         command = [MAKE, "VENV=", f"PYTHON={at}/python", "p/fig1"]
         quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         started[name] = subprocess.Popen(command, cwd=at, env=env, start_new_session=True, **quiet)
@@ -141,14 +152,18 @@ def test_checkpoints_of_jupyter_do_not_count(tmp_path):
     at = small(tmp_path)
     assert make(".make/source.sum", at=at).returncode == 0
     before = (at / ".make/source.sum").read_text()
-    for name in ("nbs/p/.ipynb_checkpoints/fig1-checkpoint.ipynb", "nbs/.ipynb_checkpoints/fig2.ipynb",
+    for name in ("nbs/p/.ipynb_checkpoints/fig1-checkpoint.ipynb",
+                 "nbs/.ipynb_checkpoints/fig2.ipynb",
                  "rnnbio/.ipynb_checkpoints/a-checkpoint.py"):
         (at / name).parent.mkdir(exist_ok=True)
         (at / name).write_text("x = 1\n")
-    assert make(".make/source.sum", at=at).returncode == 0 and (at / ".make/source.sum").read_text() == before
-    assert "checkpoint" not in make("help", at=at).stdout and "fig2" not in make("help", at=at).stdout
+    assert make(".make/source.sum",
+                at=at).returncode == 0 and (at / ".make/source.sum").read_text() == before
+    assert ("checkpoint" not in make("help", at=at).stdout
+            and "fig2" not in make("help", at=at).stdout)
     (at / "rnnbio/a.py").write_text("x = 1\n")
-    assert make(".make/source.sum", at=at).returncode == 0 and (at / ".make/source.sum").read_text() != before
+    assert make(".make/source.sum",
+                at=at).returncode == 0 and (at / ".make/source.sum").read_text() != before
 
 
 def test_the_address_with_a_paste_that_wants_an_operand(tmp_path):

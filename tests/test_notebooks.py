@@ -31,7 +31,8 @@ def kernel_of_this_python(tmp_path, monkeypatch):
 def pictures():
     "Run a cell in a fresh kernel; how many pictures it shows."
     at = {"metadata": {"path": str(ROOT)}}
-    client = NotebookClient(nbformat.v4.new_notebook(), kernel_name="python3", resources=at, timeout=120)
+    client = NotebookClient(nbformat.v4.new_notebook(), kernel_name="python3", resources=at,
+                            timeout=120)
 
     def run(cell):
         client.nb.cells.append(cell)
@@ -50,7 +51,8 @@ def code(name, **parameters):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-PICTURES = {"zhang2024/fig1_initial_gain": 1, "index": 4, "schuessler2020/figS_cosine": 1, "liu2024/fig3_alignment": 1}
+PICTURES = {"zhang2024/fig1_initial_gain": 1, "index": 4, "schuessler2020/figS_cosine": 1,
+            "liu2024/fig3_alignment": 1}
 
 
 def test_every_picture_appears_however_often(tmp_path, pictures):
@@ -60,7 +62,8 @@ def test_every_picture_appears_however_often(tmp_path, pictures):
         for again in ("once", "twice"):
             shown = sum(map(pictures, cells))
             assert shown == expected, f"{name} run {again}: {shown} pictures of {expected}"
-        assert pictures(nbformat.v4.new_code_cell("plt.figure(); plt.plot([1, 2]);")) == 1, f"the user's own plot after {name}"
+        assert pictures(nbformat.v4.new_code_cell("plt.figure(); plt.plot([1, "
+                                                  "2]);")) == 1, f"the user's own plot after {name}"
     facts = json.loads((tmp_path / "fig1_initial_gain.json").read_text())
     assert facts["profile"] == "test" and facts["seeds"][0] == 5
     assert {c["verdict"] for c in facts["claims"]} == {"inconclusive"}
@@ -84,6 +87,7 @@ def test_bad_parameters_stop_a_figure(tmp_path, pictures):
 def test_a_misspelt_parameter_stops_papermill(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="did you mean 'profile'"):
         papermill.execute_notebook(
-            "nbs/zhang2024/fig1_initial_gain.ipynb", tmp_path / "run.ipynb", dict(profil="paper", out=str(tmp_path)),
+            "nbs/zhang2024/fig1_initial_gain.ipynb", tmp_path / "run.ipynb",
+            dict(profil="paper", out=str(tmp_path)),
             kernel_name="python3", progress_bar=False)
     assert not list(tmp_path.glob("fig1*"))

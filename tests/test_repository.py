@@ -28,7 +28,8 @@ SETTINGS = SETTINGS["DEFAULT"]
 
 
 def cells(path, kind="code"):
-    return [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == kind]
+    return [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"]
+            if c["cell_type"] == kind]
 
 
 def source(cell):
@@ -38,7 +39,8 @@ def source(cell):
 def test_pyproject_mirrors_settings():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     mirror = project["tool"]["nbdev"]
-    same = {"nbs_path": str, "lib_path": str, "tst_flags": str, "allowed_metadata_keys": str.split, "allowed_cell_metadata_keys": str.split}
+    same = {"nbs_path": str, "lib_path": str, "tst_flags": str, "allowed_metadata_keys": str.split,
+            "allowed_cell_metadata_keys": str.split}
     for key, read in same.items():
         assert mirror[key] == read(SETTINGS[key]), key
     assert mirror["recursive"] == (SETTINGS["recursive"] == "True")
@@ -49,7 +51,8 @@ def test_pyproject_mirrors_settings():
 
 def test_jupyters_copies_are_no_notebooks(tmp_path):
     doclinks = pytest.importorskip("nbdev.doclinks")
-    for name in ("fig1.ipynb", "p/fig2.ipynb", ".ipynb_checkpoints/fig1-checkpoint.ipynb", "p/.ipynb_checkpoints/fig2-checkpoint.ipynb"):
+    for name in ("fig1.ipynb", "p/fig2.ipynb", ".ipynb_checkpoints/fig1-checkpoint.ipynb",
+                 "p/.ipynb_checkpoints/fig2-checkpoint.ipynb"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}")
     for found in (files(tmp_path, "*.ipynb"), doclinks.nbglob(tmp_path)):
@@ -59,8 +62,11 @@ def test_jupyters_copies_are_no_notebooks(tmp_path):
 def test_one_address():
     slug = f"{SETTINGS['user']}/{SETTINGS['repo']}"
     for path in [ROOT / "README.md", ROOT / "CITATION.cff", *NOTEBOOKS]:
-        for found in re.findall(r"(?:github\.com|research\.google\.com/github)/([^/\s\"')]+/rnnbio)", path.read_text(encoding="utf-8")):
-            assert found == slug, f"{path.name} names {found}; settings.ini says {slug}: run make address"
+        for found in re.findall(
+            r"(?:github\.com|research\.google\.com/github)/([^/\s\"')]+/rnnbio)",
+            path.read_text(encoding="utf-8")):
+            assert found == slug, (f"{path.name} names {found}; settings.ini says {slug}: run make "
+                                   "address")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -81,28 +87,36 @@ def test_figure_parameters(path):
     values = {node.targets[0].id: ast.literal_eval(node.value) for node in tree.body}
     assert values == {"profile": "quick", "seed": 0, "device": "auto", "out": ""}
     badge = f"https://colab.research.google.com/github/{SETTINGS['user']}/{SETTINGS['repo']}/blob/{SETTINGS['branch']}/{path.relative_to(ROOT)}"
-    assert any(badge in source(c) for c in cells(path, "markdown")), "the Colab badge opens this notebook"
-    assert not re.search(r"^\s*(def|class) ", "\n".join(source(c) for c in cells(path)), re.M), "no algorithm lives in a figure notebook"
+    assert any(badge in source(c)
+               for c in cells(path, "markdown")), "the Colab badge opens this notebook"
+    assert not re.search(r"^\s*(def|class) ", "\n".join(source(c) for c in cells(path)),
+                         re.M), "no algorithm lives in a figure notebook"
 
 
 @pytest.mark.parametrize("path", FIGURES, ids=lambda p: p.stem)
 def test_figure_judges_known_claims(path):
-    claims = {c["id"]: c["figure"] for c in tomllib.loads((path.parent / "claims.toml").read_text())["claim"]}
+    claims = {c["id"]: c["figure"]
+              for c in tomllib.loads((path.parent / "claims.toml").read_text())["claim"]}
     code = "\n".join(source(c) for c in cells(path))
-    judged = {id for id in re.findall(r"\"(\d+[a-z]?\d?)\"", code) if id in claims}      # an unknown one is refused when the notebook runs
-    assert "fig.judge(" in code and judged == {id for id, figure in claims.items() if figure == path.stem}
+    # an unknown one is refused when the notebook runs
+    judged = {id for id in re.findall(r"\"(\d+[a-z]?\d?)\"", code) if id in claims}
+    assert "fig.judge(" in code and judged == {id for id, figure in claims.items()
+                                               if figure == path.stem}
 
 
 def test_export_leaves_no_difference(tmp_path):
     pytest.importorskip("nbdev")
     for name in ("nbs", "rnnbio"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        shutil.copytree(ROOT / name, tmp_path / name,
+                        ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     for name in ("settings.ini", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    subprocess.run([sys.executable, "-c", "from nbdev.export import nb_export; from nbdev.doclinks import nbdev_export; nbdev_export()"], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", "from nbdev.export import nb_export; from nbdev.doclinks "
+                    "import nbdev_export; nbdev_export()"], cwd=tmp_path, check=True)
     for exported in files(tmp_path / "rnnbio", "*.py"):
-        assert exported.read_bytes() == (ROOT / exported.relative_to(tmp_path)).read_bytes(), f"{exported.name}: run make export"
+        assert exported.read_bytes() == (
+            ROOT / exported.relative_to(tmp_path)).read_bytes(), f"{exported.name}: run make export"
 
 
 def test_every_label_survives_pandas():
@@ -118,14 +132,19 @@ def test_every_label_survives_pandas():
 def test_figures_restore_their_style_only():
     "matplotlib's rc_context also takes back what makes Jupyter show pictures."
     for path in [*NOTEBOOKS, *files(ROOT / "rnnbio", "*.py")]:
-        assert "with plt.rc_context" not in path.read_text(encoding="utf-8"), f"{path.name}: use figure_style"
+        assert "with plt.rc_context" not in path.read_text(
+            encoding="utf-8"), f"{path.name}: use figure_style"
 
 
-FLOORS = [  # a module imports only from floors below its own, or from one that stands before it on its own
+# a module imports only from floors below its own, or from one that stands before it on its own
+FLOORS = [
     ["checks", "seeds", "machine", "threads"],
-    ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.gpu", "kernels.cpu", "report", "data", "connectome"],
-    ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment", "digits", "teacher"],
-    ["rules", "oracles", "lyapunov", "lowrank", "laziness", "kernel_theory", "linear_theory", "optimizers", "flossing"],
+    ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.gpu", "kernels.cpu",
+     "report", "data", "connectome"],
+    ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment", "digits",
+     "teacher"],
+    ["rules", "oracles", "lyapunov", "lowrank", "laziness", "kernel_theory", "linear_theory",
+     "optimizers", "flossing"],
     ["ahead", "train"],
     ["store", "runs", "compute", "sweep", "lstm", "commands"],
 ]
@@ -133,21 +152,28 @@ FLOORS = [  # a module imports only from floors below its own, or from one that 
 
 def test_layers():
     order = [name for floor in FLOORS for name in floor]
-    modules = {".".join(p.relative_to(ROOT / "rnnbio").with_suffix("").parts): p for p in files(ROOT / "rnnbio", "*.py") if p.stem not in ("__init__", "_modidx", "all")}
+    modules = {".".join(p.relative_to(ROOT / "rnnbio").with_suffix("").parts): p
+               for p in files(ROOT / "rnnbio", "*.py")
+               if p.stem not in ("__init__", "_modidx", "all")}
     assert set(modules) == set(order), "every module has its floor"
     for name, path in modules.items():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.level:
-                at = name.split(".")[: -node.level] + (node.module.split(".") if node.module else [])
-                targets = [".".join(at)] if ".".join(at) in modules else [".".join([*at, alias.name]) for alias in node.names]
+                at = name.split(".")[: -node.level] + (node.module.split(".") if node.module
+                                                       else [])
+                targets = ([".".join(at)] if ".".join(at) in modules
+                           else [".".join([*at, alias.name]) for alias in node.names])
                 for target in targets:
-                    if (name, target) not in {("tasks", "plots"), ("sweep", "commands")}:   # drawn on request, inside a function; `python -m rnnbio.sweep`
+                    # drawn on request, inside a function; `python -m rnnbio.sweep`
+                    if (name, target) not in {("tasks", "plots"), ("sweep", "commands")}:
                         assert order.index(target) < order.index(name), f"{name} imports {target}"
 
 
 def test_import_is_light():
-    heavy = ["neurogym", "gymnasium", "nbdev", "papermill", "IPython", "triton", "dask", "scipy.stats", "sklearn", "pooch"]
-    code = f"import sys, rnnbio; assert 'torch' not in sys.modules; from rnnbio.all import *; found = set({heavy}) & set(sys.modules); assert not found, found"
+    heavy = ["neurogym", "gymnasium", "nbdev", "papermill", "IPython", "triton", "dask",
+             "scipy.stats", "sklearn", "pooch"]
+    code = ("import sys, rnnbio; assert 'torch' not in sys.modules; from rnnbio.all import *; "
+            f"found = set({heavy}) & set(sys.modules); assert not found, found")
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -64,7 +64,8 @@ def direct(monkeypatch):
 
 
 def published(url):
-    return File("data.zip", (url,), "sha256:" + hashlib.sha256(CutShort.content).hexdigest(), len(CutShort.content))
+    return File("data.zip", (url,), "sha256:" + hashlib.sha256(CutShort.content).hexdigest(),
+                len(CutShort.content))
 
 
 def test_a_download_cut_short_leaves_nothing(server, tmp_path, monkeypatch):
@@ -78,7 +79,9 @@ def test_a_download_cut_short_leaves_nothing(server, tmp_path, monkeypatch):
 
 def test_a_user_who_interrupts_a_download_leaves_nothing(server, tmp_path, monkeypatch):
     monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))
-    monkeypatch.setattr(rnnbio.data, "_check", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))      # after the last byte, before the rename
+    # after the last byte, before the rename
+    monkeypatch.setattr(rnnbio.data, "_check",
+                        lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         fetch(published(f"{server}/whole"))
     assert not list(tmp_path.iterdir())
@@ -87,11 +90,17 @@ def test_a_user_who_interrupts_a_download_leaves_nothing(server, tmp_path, monke
 def test_a_process_killed_in_a_download(server, tmp_path):
     """What is left has another name, and does not disturb the next attempt."""
     file = published(f"{server}/whole")
-    script = f"import os, signal, rnnbio.data as d\nfrom rnnbio.data import File\nd._check = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\nd.fetch({file!r})"
-    died = subprocess.run([sys.executable, "-c", script], env=os.environ | {"RNNBIO_DATA": str(tmp_path / "data")}, capture_output=True, text=True)
+    script = ("import os, signal, rnnbio.data as d\nfrom rnnbio.data import File\nd._check = "
+              f"lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\nd.fetch({file!r})")
+    died = subprocess.run([sys.executable, "-c", script], env=os.environ
+                          | {"RNNBIO_DATA": str(tmp_path / "data")}, capture_output=True, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
-    assert not (tmp_path / "data" / "data.zip").exists() and len(list((tmp_path / "data").iterdir())) == 1
-    again = subprocess.run([sys.executable, "-c", f"import rnnbio.data as d\nfrom rnnbio.data import File\nprint(d.fetch({file!r}))"], env=os.environ | {"RNNBIO_DATA": str(tmp_path / "data")}, capture_output=True, text=True)
+    assert not (tmp_path / "data"
+                / "data.zip").exists() and len(list((tmp_path / "data").iterdir())) == 1
+    again = subprocess.run([sys.executable, "-c", "import rnnbio.data as d\nfrom rnnbio.data "
+                            f"import File\nprint(d.fetch({file!r}))"], env=os.environ | {
+                               "RNNBIO_DATA":
+                                   str(tmp_path / "data")}, capture_output=True, text=True)
     assert again.stdout.strip() == str(tmp_path / "data" / "data.zip"), again.stderr
 
 
@@ -100,14 +109,17 @@ def test_a_damaged_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
     file = rnnbio.sentiment.TREEBANK
     (tmp_path / file.name).write_bytes(b"0" * file.size)
     monkeypatch.setattr(zipfile, "ZipFile", lambda *a: pytest.fail("it was opened"))
-    with pytest.raises(ValueError, match=f"must have sha256 {file.checksum[7:]}, got .*move it elsewhere"):
+    with pytest.raises(ValueError,
+                       match=f"must have sha256 {file.checksum[7:]}, got .*move it elsewhere"):
         get_corpus("sst")
 
 
 def test_offline_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))
     offline = replace(rnnbio.sentiment.TREEBANK, urls=("http://127.0.0.1:9/trees.zip",))
-    with pytest.raises(OSError, match=re.escape(f"place it at {tmp_path / offline.name} (RNNBIO_DATA names another folder); or use the generated corpus")):
+    with pytest.raises(OSError,
+                       match=re.escape(f"place it at {tmp_path / offline.name} (RNNBIO_DATA names "
+                                       "another folder); or use the generated corpus")):
         sst(treebank=offline)
     assert not list(tmp_path.iterdir())
 
@@ -127,16 +139,22 @@ lstm.train_lstm(get_corpus(n_train=100, n_valid=20, n_test=1, n_in=4), n_hidden=
 
 
 @pytest.mark.parametrize("left", [0, 1, 4])
-def test_a_training_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeypatch, corpus, whole, left):
-    died = subprocess.run([sys.executable, "-c", KILLED, str(left)], env=os.environ | {"RNNBIO_RESULTS": str(tmp_path), "RNNBIO_CHECKPOINT_S": "0"}, capture_output=True, text=True)
+def test_a_training_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeypatch, corpus, whole,
+                                                               left):
+    died = subprocess.run([sys.executable, "-c", KILLED, str(left)], env=os.environ
+                          | {"RNNBIO_RESULTS": str(tmp_path), "RNNBIO_CHECKPOINT_S": "0"},
+                          capture_output=True, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
     store, epochs, real = Store(tmp_path), [], rnnbio.lstm.train_epoch
-    assert not store.keys() and [about["step"] for _, about, _ in load_checkpoints(store)] == [left][: bool(left)]
+    assert not store.keys() and [about["step"]
+                                 for _, about, _ in load_checkpoints(store)] == [left][: bool(left)]
     monkeypatch.setattr(rnnbio.lstm, "train_epoch", lambda *a: (epochs.append(a[4]), real(*a))[1])
     again = train_lstm(corpus, store=store, **SMALL)
     assert epochs == list(range(left, 5)) and store.read(again.key).facts["resumed_at"] == left
-    assert again.key == whole.key and all(np.array_equal(again.curves[name], whole.curves[name]) for name in whole.curves)
-    assert all(torch.equal(a, b) for a, b in zip(again.model.parameters(), whole.model.parameters()))
+    assert again.key == whole.key and all(np.array_equal(again.curves[name], whole.curves[name])
+                                          for name in whole.curves)
+    assert all(torch.equal(a, b)
+               for a, b in zip(again.model.parameters(), whole.model.parameters()))
     assert not list(load_checkpoints(store))
 
 
@@ -144,7 +162,8 @@ def test_threads_do_not_change_the_numbers(tmp_path, corpus, whole):
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        assert all(torch.equal(a, b) for a, b in zip(train_lstm(corpus, store=Store(tmp_path), **SMALL).model.parameters(), whole.model.parameters()))
+        assert all(torch.equal(a, b) for a, b in zip(train_lstm(
+            corpus, store=Store(tmp_path), **SMALL).model.parameters(), whole.model.parameters()))
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
@@ -152,7 +171,8 @@ def test_threads_do_not_change_the_numbers(tmp_path, corpus, whole):
 
 def test_a_failure_while_truncating_leaves_the_network_as_it_was(corpus, whole, monkeypatch):
     final = whole.model.weights()
-    monkeypatch.setattr(rnnbio.lstm, "evaluate", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(rnnbio.lstm, "evaluate",
+                        lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         truncated_accuracy(whole, corpus.valid, [1])
     assert all(torch.equal(a, b) for a, b in zip(final.values(), whole.model.weights().values()))

@@ -22,7 +22,8 @@ import rnnbio.store
 import rnnbio.sweep
 
 HERE = Path(__file__).parent
-TINY = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=6, n_hidden=4, n_trials=2)
+TINY = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=6, n_hidden=4,
+            n_trials=2)
 
 CRASH = """
 import os, signal, sys
@@ -39,7 +40,9 @@ Sweep.from_json(open(sys.argv[3]).read()).run(progress=False)
 
 
 def run(*command, root, **environment):
-    return subprocess.run([sys.executable, *command], env=os.environ | {"RNNBIO_RESULTS": str(root)} | environment, capture_output=True, text=True)
+    return subprocess.run([sys.executable, *command],
+                          env=os.environ | {"RNNBIO_RESULTS": str(root)} | environment,
+                          capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,8 @@ def question(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory):
-    return without_time(Sweep(**TINY).run(store=Store(tmp_path_factory.mktemp("whole")), progress=False))
+    return without_time(Sweep(**TINY).run(store=Store(tmp_path_factory.mktemp("whole")),
+                                          progress=False))
 
 
 def without_time(runs):
@@ -59,14 +63,19 @@ def without_time(runs):
     return runs.drop_vars("seconds")
 
 
-POINTS = ["begin", "before run.safetensors", "inside run.safetensors", "before manifest.json", "inside manifest.json", "before rename", "after rename"]
-CHECKPOINTS = ["before checkpoint", "inside checkpoint", "before checkpoint rename", "after checkpoint rename"]
+POINTS = ["begin", "before run.safetensors", "inside run.safetensors", "before manifest.json",
+          "inside manifest.json", "before rename", "after rename"]
+CHECKPOINTS = ["before checkpoint", "inside checkpoint", "before checkpoint rename",
+               "after checkpoint rename"]
 
 
-@pytest.mark.parametrize("point, time_of_crash", [(p, 1 if p == "begin" else 2) for p in POINTS] + [(p, 3) for p in CHECKPOINTS])
+@pytest.mark.parametrize("point, time_of_crash", [(p, 1 if p == "begin" else 2) for p in POINTS]
+                         + [(p, 3) for p in CHECKPOINTS])
 def test_killed_at_a_write_point(tmp_path, question, answer, point, time_of_crash):
-    """Each result is absent, or complete and valid; the rerun ends with the bits of an uninterrupted one."""
-    died = run("-c", CRASH, point, str(time_of_crash), str(question), root=tmp_path, RNNBIO_CHECKPOINT_S="0")
+    """Each result is absent, or complete and valid; the rerun ends with the bits of an
+    uninterrupted one."""
+    died = run("-c", CRASH, point, str(time_of_crash), str(question), root=tmp_path,
+               RNNBIO_CHECKPOINT_S="0")
     assert died.returncode == -signal.SIGKILL, died.stderr
     store = Store(tmp_path)
     for key in store.keys():
@@ -99,7 +108,9 @@ while time.time() < float(sys.argv[1]): pass
 for _ in range(20): store.save([(config, {"x": torch.arange(1000.)}, {})])
 """
     start = str(time.time() + 8)
-    racers = [subprocess.Popen([sys.executable, "-c", script, start], env=os.environ | {"RNNBIO_RESULTS": str(tmp_path)}, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+    racers = [subprocess.Popen([sys.executable, "-c", script, start],
+                               env=os.environ | {"RNNBIO_RESULTS": str(tmp_path)},
+                               stderr=subprocess.PIPE, text=True) for _ in range(8)]
     for racer in racers:
         _, error = racer.communicate(timeout=120)
         assert racer.returncode == 0, error
@@ -120,7 +131,8 @@ def test_full_disk(tmp_path, monkeypatch, answer):
     with pytest.raises(OSError, match="No space left"):
         Sweep(**TINY).run(store=store, progress=False)
     monkeypatch.undo()
-    assert len(store.keys()) == 2 and not list((tmp_path / "tmp").iterdir())     # what was written before stays
+    # what was written before stays
+    assert len(store.keys()) == 2 and not list((tmp_path / "tmp").iterdir())
     assert without_time(Sweep(**TINY).run(store=store, progress=False)).identical(answer)
 
 
@@ -143,7 +155,8 @@ def test_results_of_other_code_are_used_with_a_note(tmp_path, monkeypatch, capsy
 
 
 def test_an_older_result_is_read_or_refused_with_a_reason(tmp_path):
-    """A result committed when the format was 1: as long as that is the format it must be readable."""
+    """A result committed when the format was 1: as long as that is the format it must be
+    readable."""
     store = Store(shutil.copytree(HERE / "fixtures" / "store", tmp_path / "store"))
     (key,) = store.keys()
     if rnnbio.store.FORMAT == 1:
@@ -154,13 +167,31 @@ def test_an_older_result_is_read_or_refused_with_a_reason(tmp_path):
             store.read(key)
 
 
-GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5), dict(recurrent={"kind": "uniform", "width": 1.}), dict(seed=7), dict(optimizer="sgd"), dict(task="dms"), dict(form="rate", activation="tanh"), dict(rule="rflo"), dict(rule="modprop"), dict(rule="mdgl"), dict(task="2af"), dict(dtype="float64"),
-          dict(floss={"kind": "flossing", "steps": 2}), dict(measures="eprop_alignment", every=3), dict(measures=["weight_change", "representation_alignment", "kernel_alignment"], every=3),
-          dict(task="flipflop", rule="bptt", activation="tanh", bias=False, alpha=.5, input={"kind": "directions"}, output={"kind": "directions"}), dict(task="mapping", rule="bptt", activation="linear", trained="W_h", optimizer="sgd"),
-          *(dict(recurrent={"kind": kind} | more) for kind, more in (("low_rank", {"rank": 2}), ("soft_rank", {}), ("cell_types", {}), ("dale", {"density": .5}), ("chain_motif", {}))),
-          *(dict(recurrent={"kind": "connectome"} | more) for more in ({"source": "surrogate", "p0": 1., "negative": 0.}, {"source": "synapses.csv", "pre": "pre", "post": "post", "negative": 0.})),      # with inhibition only one of these eight units would be active
-          dict(task="pattern"), dict(recurrent={"kind": "dale"}, keep_signs=True, optimizer={"kind": "clipped_sgd", "momentum": .9}, lr=.5), dict(recurrent={"kind": "sparse"}),
-          dict(task="context", task_options={"timing": "short", "dt": 50}, measures=["kernel_task_alignment", "kernel_rank"], every=3), dict(measures=["weight_change_by_block", "cka", "sign_similarity"], every=3)]
+GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5),
+          dict(recurrent={"kind": "uniform", "width": 1.}), dict(seed=7), dict(optimizer="sgd"),
+          dict(task="dms"), dict(form="rate", activation="tanh"), dict(rule="rflo"),
+          dict(rule="modprop"), dict(rule="mdgl"), dict(task="2af"), dict(dtype="float64"),
+          dict(floss={"kind": "flossing", "steps": 2}), dict(measures="eprop_alignment", every=3),
+          dict(measures=["weight_change", "representation_alignment", "kernel_alignment"], every=3),
+          dict(task="flipflop",
+               rule="bptt", activation="tanh", bias=False, alpha=.5, input={"kind": "directions"},
+               output={"kind": "directions"}), dict(task="mapping", rule="bptt",
+                                                    activation="linear", trained="W_h",
+                                                    optimizer="sgd"),
+          *(dict(recurrent={"kind": kind} | more)
+            for kind, more in (("low_rank", {"rank": 2}), ("soft_rank", {}), ("cell_types", {}),
+                               ("dale", {"density": .5}), ("chain_motif", {}))),
+          # with inhibition only one of these eight units would be active
+          *(dict(recurrent={"kind": "connectome"} | more)
+            for more in ({"source": "surrogate", "p0": 1., "negative": 0.},
+                         {"source": "synapses.csv", "pre": "pre", "post": "post", "negative": 0.})),
+          dict(task="pattern"), dict(recurrent={"kind": "dale"}, keep_signs=True,
+                                     optimizer={"kind": "clipped_sgd", "momentum": .9},
+                                     lr=.5), dict(recurrent={"kind": "sparse"}),
+          dict(task="context", task_options={"timing": "short", "dt": 50},
+               measures=["kernel_task_alignment", "kernel_rank"],
+               every=3), dict(measures=["weight_change_by_block", "cka", "sign_similarity"],
+                              every=3)]
 
 
 def test_golden_keys_and_numbers():
@@ -168,24 +199,33 @@ def test_golden_keys_and_numbers():
 
     After a deliberate change: raise the version of what changed, then `python tests/test_store.py` writes the new list.
     """
-    for golden, (key, losses) in zip(json.loads((HERE / "fixtures" / "golden.json").read_text()), golden_now()):
+    for golden, (key, losses) in zip(json.loads((HERE / "fixtures" / "golden.json").read_text()),
+                                     golden_now()):
         assert golden["key"] == key, "the key of a configuration changed"
-        np.testing.assert_allclose(losses, golden["loss"], rtol=2e-4, err_msg=f"{golden['change']}: numbers changed under an unchanged key: raise a version")
+        np.testing.assert_allclose(losses, golden["loss"], rtol=2e-4,
+                                   err_msg=f"{golden['change']}: numbers changed under an "
+                                   "unchanged key: raise a version")
 
 
 def golden_now():
     import tempfile
     base = dict(task="romo", rule="eprop", lr=1e-2, steps=6, n_hidden=8, n_trials=4, seed=0)
-    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, RNNBIO_DATA=str(HERE / "fixtures")):
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ,
+                                                             RNNBIO_DATA=str(HERE / "fixtures")):
         for change in GOLDEN:
             runs = Sweep(**(base | change)).run(device="cpu", store=Store(folder), progress=False)
-            yield str(runs.key.values), [*runs.loss.values.tolist(), *(float(v) for name in np.atleast_1d(change.get("measures", [])) for v in runs[name].values.ravel())]
+            (yield str(runs.key.values),
+             [*runs.loss.values.tolist(), *(float(v)
+                                            for name in np.atleast_1d(change.get("measures", []))
+                                            for v in runs[name].values.ravel())])
 
 
 def test_thousands_of_runs(tmp_path, monkeypatch, capsys):
-    """They compute, are found again and listed; the store stays quick because a run is one small folder."""
+    """They compute, are found again and listed; the store stays quick because a run is one small
+    folder."""
     monkeypatch.setenv("RNNBIO_RESULTS", str(tmp_path))
-    many = Sweep(task="romo", rule="eprop", gain=np.linspace(.1, 2, 50).tolist(), seed=range(80), lr=1e-3, steps=1, n_hidden=2, n_trials=1)
+    many = Sweep(task="romo", rule="eprop", gain=np.linspace(.1, 2, 50).tolist(), seed=range(80),
+                 lr=1e-3, steps=1, n_hidden=2, n_trials=1)
     runs = many.run(progress=False)
     assert runs.loss.shape == (50, 80, 1) and np.isfinite(runs.loss).all()
     assert main(["list"]) == 0
@@ -209,8 +249,10 @@ def test_a_finished_sweep_can_be_read_from_a_read_only_folder(tmp_path, monkeypa
 def test_command_line(tmp_path, question, monkeypatch, capsys):
     monkeypatch.setenv("RNNBIO_RESULTS", str(tmp_path))
     assert main(["show", str(question)]) == 0 and "4 runs" in capsys.readouterr().out
-    assert main(["estimate", str(question)]) == 0 and "4 networks to train" in capsys.readouterr().out
-    assert main(["run", str(question), "--netcdf", str(tmp_path / "out.nc")]) == 0 and (tmp_path / "out.nc").is_file()
+    assert main(["estimate",
+                 str(question)]) == 0 and "4 networks to train" in capsys.readouterr().out
+    assert main(["run", str(question), "--netcdf",
+                 str(tmp_path / "out.nc")]) == 0 and (tmp_path / "out.nc").is_file()
     assert main(["verify"]) == 0 and "4 of 4" in capsys.readouterr().out
     store = Store(tmp_path)
     damaged = store.path(store.keys()[0]) / "run.safetensors"
@@ -227,7 +269,8 @@ def test_a_failing_run_sets_the_exit_status(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RNNBIO_RESULTS", str(tmp_path))
     from rnnbio.rules import get_rule
     path = tmp_path / "broken.json"
-    path.write_text(Sweep(**TINY | dict(rule=["bptt", get_rule("mdgl", types=(0, 1, 0))])).to_json())
+    path.write_text(
+        Sweep(**TINY | dict(rule=["bptt", get_rule("mdgl", types=(0, 1, 0))])).to_json())
     assert main(["run", str(path)]) == 1
     assert "4 runs raised, the others are stored" in capsys.readouterr().err
     assert len(Store(tmp_path).keys()) == 4
@@ -236,7 +279,9 @@ def test_a_failing_run_sets_the_exit_status(tmp_path, monkeypatch, capsys):
 if __name__ == "__main__":
     fixtures = HERE / "fixtures"
     fixtures.mkdir(exist_ok=True)
-    golden = [dict(change=change, key=key, loss=losses) for change, (key, losses) in zip(GOLDEN, golden_now())]
+    golden = [dict(change=change, key=key, loss=losses)
+              for change, (key, losses) in zip(GOLDEN, golden_now())]
     (fixtures / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
     if not (fixtures / "store").exists():
-        Sweep(**TINY | dict(rule="eprop", gain=.5, seed=0)).run(store=Store(fixtures / "store"), progress=False)
+        Sweep(**TINY | dict(rule="eprop", gain=.5, seed=0)).run(store=Store(fixtures / "store"),
+                                                                progress=False)

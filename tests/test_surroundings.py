@@ -1,4 +1,5 @@
-"""Settings of torch, threads, forks, unwritable places, damaged caches, tasks that break their word."""
+"""Settings of torch, threads, forks, unwritable places, damaged caches, tasks that break their
+word."""
 
 import multiprocessing
 import os

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 # %% ../../nbs/lib/14_kernels_batched.ipynb #403b7229
-ACTIVATIONS = {                                    # name: (f(u), slope f'(u) as a function of the rate f(u))
+# name: (f(u), slope f'(u) as a function of the rate f(u))
+ACTIVATIONS = {
     "relu":   (torch.relu, lambda rate: (rate > 0).to(rate.dtype)),
     "tanh":   (torch.tanh, lambda rate: 1 - rate**2),
     "linear": (lambda u: u, torch.ones_like),
@@ -23,7 +24,8 @@ _FILL = {                                          # the same functions, written
 
 # %% ../../nbs/lib/14_kernels_batched.ipynb #81b7cf38
 def check_shapes(
-    W_h:Tensor, W_x:Tensor, b:Tensor|None, w:Tensor|None, b_out:Tensor|None,     # as in Params; w may be missing too
+    # as in Params; w may be missing too
+    W_h:Tensor, W_x:Tensor, b:Tensor|None, w:Tensor|None, b_out:Tensor|None,
     inputs:Tensor,      # [time, trial, n_in] or [run, time, trial, n_in]
     start:Tensor,       # [run, trial, unit]
 ) -> tuple[int, ...]:   # runs, units, n_in, steps, trials, n_out
@@ -33,8 +35,10 @@ def check_shapes(
                          f"time, trial, n_in], got shapes {list(W_x.shape)} and "
                          f"{list(inputs.shape)}")
     (runs, n, n_in), (T, B), n_out = W_x.shape, inputs.shape[-3:-1], 0 if w is None else w.shape[1]
-    wanted = dict(W_h=(W_h, (runs, n, n)), W_x=(W_x, (runs, n, n_in)), b=(b, (runs, n)), w=(w, (runs, n_out, n)), b_out=(b_out, (runs, n_out)),
-                  inputs=(inputs, (T, B, n_in) if inputs.ndim == 3 else (runs, T, B, n_in)), start=(start, (runs, B, n)))
+    wanted = dict(W_h=(W_h, (runs, n, n)), W_x=(W_x, (runs, n, n_in)), b=(b, (runs, n)),
+                  w=(w, (runs, n_out, n)), b_out=(b_out, (runs, n_out)),
+                  inputs=(inputs, (T, B, n_in) if inputs.ndim == 3 else (runs, T, B, n_in)),
+                  start=(start, (runs, B, n)))
     for name, (t, shape) in wanted.items():
         if t is not None and (t.shape != shape or t.dtype != W_h.dtype):
             raise ValueError(f"{name} must be {W_h.dtype} of shape {list(shape)}, got {t.dtype} of "
@@ -59,7 +63,8 @@ def forward(
         s.baddbmm_(rates[:, t], W, beta=alpha, alpha=1 - alpha).add_(drive[:, t])
         _FILL[activation](s, rates[:, t + 1])
         if form == "rate": s.copy_(rates[:, t + 1])
-    return rates[:, 1:] @ w[:, None].mT + (0 if b_out is None else b_out[:, None, None]), (rates, inputs)
+    return rates[:, 1:] @ w[:, None].mT + (0 if b_out is None
+                                           else b_out[:, None, None]), (rates, inputs)
 
 # %% ../../nbs/lib/14_kernels_batched.ipynb #2ee59388
 def credit_of(
@@ -97,8 +102,13 @@ def backward(
     "Gradients of every network (Eq. 3)."
     rates, inputs = tape
     direct = error @ feedback[:, None].mT
-    if hop is not None: direct[:, :-1] += (1 - alpha) * (ACTIVATIONS[activation][1](rates[:, 2:]) * direct[:, 1:]) @ hop[:, None]
-    rows = lambda v: v.flatten(1, 2)                  # time and trial in one axis, to be summed over
-    credit = rows(credit_of(direct, rates[:, 1:], alpha, form, activation, back, gate, leak, window)).mul_(1 - alpha)
+    if hop is not None:
+        direct[:, :-1] += (1 - alpha) * (ACTIVATIONS[activation][1](rates[:, 2:])
+                                         * direct[:, 1:]) @ hop[:, None]
+    # time and trial in one axis, to be summed over
+    rows = lambda v: v.flatten(1, 2)
+    credit = rows(credit_of(direct, rates[:, 1:], alpha, form, activation, back, gate, leak,
+                            window)).mul_(1 - alpha)
     x, error = rows(inputs.expand(len(rates), -1, -1, -1)), rows(error)
-    return credit.mT @ rows(rates[:, :-1]), credit.mT @ x, credit.sum(1), error.mT @ rows(rates[:, 1:]), error.sum(1)
+    return (credit.mT @ rows(rates[:, :-1]), credit.mT @ x, credit.sum(1),
+            error.mT @ rows(rates[:, 1:]), error.sum(1))

@@ -28,7 +28,8 @@ def _can_keep() -> bool:
         return False
     return True
 
-JIT = dict(cache=_can_keep(), error_model="numpy",    # numpy: no check for division by zero, which would keep loops from becoming vector instructions
+# numpy: no check for division by zero, which would keep loops from becoming vector instructions
+JIT = dict(cache=_can_keep(), error_model="numpy",
            fastmath={"reassoc", "contract", "arcp", "nsz", "afn"})
 FORMS, ACTIVATIONS = {"current": 0, "rate": 1}, {"relu": 0, "tanh": 1, "linear": 2}      # codes
 
@@ -40,12 +41,14 @@ def _tanh_by_type(u):
     "In single precision u P(u²)/Q(u²), clipped where it is 1 to rounding; in double the library's."
     if u != nb.float32: return lambda u: np.tanh(u)
     f = np.float32
-    top, p1, p2, p3, p4 = f(7.9), f(0.134506292), f(0.00357900226), f(2.20234149e-05), f(1.5428213e-08)
+    top, p1, p2, p3, p4 = (f(7.9), f(0.134506292), f(0.00357900226), f(2.20234149e-05),
+                           f(1.5428213e-08))
     one, q1, q2, q3, q4 = f(1), f(0.467839572), f(0.0261922768), f(0.000342366733), f(8.5988772e-07)
     def rational(u):
         u = min(max(u, -top), top)
         v = u * u
-        return u * (one + v * (p1 + v * (p2 + v * (p3 + v * p4)))) / (one + v * (q1 + v * (q2 + v * (q3 + v * q4))))
+        return (u * (one + v * (p1 + v * (p2 + v * (p3 + v * p4))))
+                / (one + v * (q1 + v * (q2 + v * (q3 + v * q4)))))
     return rational
 
 @nb.njit(**JIT)
@@ -102,7 +105,8 @@ def _forward(W, x, start, alpha, form, activation, Z):
 # %% ../../nbs/lib/16_kernels_cpu.ipynb #86533bd3
 @nb.njit(**JIT)
 def _squared_error(y, targets, mask, response, error):
-    "All [time, trial, n_out], but mask and response [time, trial]; fills error; gives loss and accuracy."
+    """All [time, trial, n_out], but mask and response [time, trial]; fills error; gives loss and
+    accuracy."""
     T, B, O = y.shape
     weight, total, largest = 0., 0., 0.
     for t in range(T):
@@ -146,7 +150,8 @@ def _cross_entropy(y, labels, mask, response, error):
                 denominator += error[t, i, o]
             label = labels[t, i]
             total += share * (np.log(denominator) + y[t, i, best] - y[t, i, label])
-            for o in range(O): error[t, i, o] = share * (error[t, i, o] / denominator - (o == label))
+            for o in range(O):
+                error[t, i, o] = share * (error[t, i, o] / denominator - (o == label))
             if response[t, i]:
                 asked += 1
                 right += best == label
@@ -164,12 +169,16 @@ def _sum_of_products(post, pre, by, out):
             for k in range(out.shape[1]): out[i, k] += by * part[i, k]
 
 @nb.njit(**JIT)
-def _backward(Z, error, feedback, back, use_back, hop, use_hop, passes, window, c, activation, credit, grad, grad_readout):
-    "error [time * trial, n_out], feedback [n_out, unit], back and hop [post, pre], c = 1 - alpha; fills credit [time, trial, unit], grad [unit, n_z] and grad_readout [n_out, n_z]."
+def _backward(Z, error, feedback, back, use_back, hop, use_hop, passes, window, c, activation,
+              credit, grad, grad_readout):
+    """error [time * trial, n_out], feedback [n_out, unit], back and hop [post, pre], c = 1 -
+    alpha; fills credit [time, trial, unit], grad [unit, n_z] and grad_readout [n_out, n_z]."""
     T, B, N = credit.shape
     n_z = Z.shape[2]
     _product(error, feedback, credit.reshape(T * B, N))          # d_t, to become c_t in place
-    slope, returned, heard, plain, later = np.empty((B, N), Z.dtype), np.zeros((B, N), Z.dtype), np.zeros((B, N), Z.dtype), np.zeros((B, N), Z.dtype), np.zeros((B, N), Z.dtype)
+    slope, returned, heard, plain, later = (np.empty((B, N), Z.dtype), np.zeros((B, N), Z.dtype),
+                                            np.zeros((B, N), Z.dtype), np.zeros((B, N), Z.dtype),
+                                            np.zeros((B, N), Z.dtype))
     for t in range(T - 1, -1, -1):
         g_b, k_b, g_c, k_c = passes
         if use_back and t < T - 1:
@@ -178,39 +187,49 @@ def _backward(Z, error, feedback, back, use_back, hop, use_hop, passes, window, 
         _slope(Z[t + 1], slope, activation)
         now = credit[t]
         if use_hop:
-            _product(plain, hop, heard)                          # of the step after; zero at the last
+            # of the step after; zero at the last
+            _product(plain, hop, heard)
             for i in range(B):
                 for n in range(N):
                     plain[i, n] = slope[i, n] * now[i, n]
                     now[i, n] += c * heard[i, n]
         for i in range(B):
             for n in range(N):
-                now[i, n] = slope[i, n] * (now[i, n] + g_b * returned[i, n] + g_c * later[i, n]) + k_b * returned[i, n] + k_c * later[i, n]
+                now[i, n] = slope[i, n] * (now[i, n] + g_b * returned[i, n] + g_c
+                                           * later[i, n]) + k_b * returned[i, n] + k_c * later[i, n]
         later = now
     _sum_of_products(credit.reshape(T * B, N), Z[:T].reshape(T * B, n_z), c, grad)
     _sum_of_products(error, Z[1:].reshape(T * B, n_z), 1, grad_readout)
 
 # %% ../../nbs/lib/16_kernels_cpu.ipynb #8f7a2799
 @nb.njit(parallel=True, **JIT)
-def _ensemble(W, readout, x, targets, labels, labelled, mask, response, start, feedback, back, use_back, hop, use_hop, alpha, passes, window, form, activation, Z, credit, judged, grad, grad_readout):
+def _ensemble(W, readout, x, targets, labels, labelled, mask, response, start, feedback, back,
+              use_back, hop, use_hop, alpha, passes, window, form, activation, Z, credit, judged,
+              grad, grad_readout):
     runs, workers, T, B, O = len(W), len(Z), credit.shape[1], credit.shape[2], readout.shape[2]
     for worker in nb.prange(workers):
         y, error = np.empty((T, B, O), W.dtype), np.empty((T, B, O), W.dtype)
         mine, its = Z[worker], credit[worker]
         for k in range(worker, runs, workers):
-            b = min(k, len(x) - 1)                               # one batch for all, or one for each
+            # one batch for all, or one for each
+            b = min(k, len(x) - 1)
             _forward(W[k], x[b], start[k], alpha, form, activation, mine)
             _product(mine[1:].reshape(T * B, mine.shape[2]), readout[k], y.reshape(T * B, O))
-            judged[k] = _cross_entropy(y, labels[b], mask[b], response[b], error) if labelled else _squared_error(y, targets[b], mask[b], response[b], error)
-            _backward(mine, error.reshape(T * B, O), feedback[k], back[min(k, len(back) - 1)], use_back, hop[min(k, len(hop) - 1)], use_hop, passes, window, 1 - alpha, activation, its, grad[k], grad_readout[k])
+            judged[k] = (_cross_entropy(y, labels[b], mask[b], response[b], error) if labelled
+                         else _squared_error(y, targets[b], mask[b], response[b], error))
+            _backward(mine, error.reshape(T * B, O), feedback[k], back[min(k, len(back) - 1)],
+                      use_back, hop[min(k, len(hop) - 1)], use_hop, passes, window, 1 - alpha,
+                      activation, its, grad[k], grad_readout[k])
 
 def _call(kernel, *args) -> None:
-    "Run a compiled kernel. A cache that a full disk or a crash has cut short is thrown away, with a word, and made anew."
+    """Run a compiled kernel. A cache that a full disk or a crash has cut short is thrown away,
+    with a word, and made anew."""
     try: kernel(*args)
     except Exception as e:
         if type(e).__name__ not in ("EOFError", "UnpicklingError"): raise
         folder = Path(kernel.stats.cache_path)
-        warnings.warn(f"compiled code kept in {folder} is damaged ({e}); it is compiled anew", stacklevel=3)
+        warnings.warn(f"compiled code kept in {folder} is damaged ({e}); it is compiled anew",
+                      stacklevel=3)
         for path in folder.glob("cpu.*.nb[ic]"): path.unlink(missing_ok=True)
         kernel(*args)
 
@@ -218,7 +237,8 @@ def _array(t:Tensor) -> np.ndarray: return np.ascontiguousarray(t.detach().numpy
 
 def _joined(of_rates, of_inputs, bias) -> np.ndarray:
     "All that multiplies a row of Z, [run, n_z, post]."
-    return _array(torch.cat([of_rates.mT, of_inputs.mT, torch.zeros_like(of_rates[:, None, :, 0]) if bias is None else bias[:, None]], 1))
+    return _array(torch.cat([of_rates.mT, of_inputs.mT, torch.zeros_like(of_rates[:, None, :, 0])
+                             if bias is None else bias[:, None]], 1))
 
 def _check_batch(targets, mask, response, shape, dtype, n_out) -> None:
     "ValueError unless these belong to inputs whose targets have this shape."
@@ -238,7 +258,8 @@ def _check_batch(targets, mask, response, shape, dtype, n_out) -> None:
 @checked
 def loss_and_gradient(
     W_h:Tensor, W_x:Tensor, b:Tensor|None, w:Tensor, b_out:Tensor|None,       # as in Params
-    inputs:Tensor, targets:Tensor, mask:Tensor, response:Tensor,              # as in Trials; one batch for all runs, or a run axis in front of each
+    # as in Trials; one batch for all runs, or a run axis in front of each
+    inputs:Tensor, targets:Tensor, mask:Tensor, response:Tensor,
     start:Tensor,              # the initial state [run, trial, unit]
     feedback:Tensor,           # F [run, unit, n_out]
     back:Tensor|None,          # M [run, post, pre], or None
@@ -246,11 +267,14 @@ def loss_and_gradient(
     alpha:float, form:str, activation:str,
     gate:bool=True, leak:bool=True, window:int|None=None,                     # as in Rule
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:       # loss [run], accuracy [run], gradients of W_h, W_x, b, w, b_out
-    "One training step's numbers for every network (Eq. 1); float32 or float64, on the CPU. ValueError where shapes or dtypes do not fit: compiled code would write past its arrays."
+    """One training step's numbers for every network (Eq. 1); float32 or float64, on the CPU.
+    ValueError where shapes or dtypes do not fit: compiled code would write past its arrays."""
     runs, n, n_in, T, B, n_out = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
     labelled, lead = not targets.is_floating_point(), inputs.shape[:-1]
     _check_batch(targets, mask, response, lead if labelled else (*lead, n_out), W_h.dtype, n_out)
-    for name, t, shape in ("feedback", feedback, (runs, n, n_out)), ("back", back, (runs, n, n)), ("hop", hop, (runs, n, n)):
+    for name, t, shape in ("feedback", feedback,
+                           (runs, n, n_out)), ("back", back,
+                                               (runs, n, n)), ("hop", hop, (runs, n, n)):
         if t is not None and (t.shape != shape or t.dtype != W_h.dtype):
             raise ValueError(f"{name} must be {W_h.dtype} of shape {list(shape)}, got {t.dtype} of "
                              f"shape {list(t.shape)}")
@@ -259,25 +283,36 @@ def loss_and_gradient(
     batch = [_array(v if inputs.ndim == 4 else v[None]) for v in (inputs, targets, mask, response)]
     x, answers, counts, asks = batch
     workers = min(runs, start_threads())
-    real, whole = (np.zeros((1, 1, 1, 1), kind), answers) if labelled else (answers, np.zeros((1, 1, 1), np.int64))
-    passes = ((1 - alpha, 0) if gate else (0, 1 - alpha)) + ((0, 0) if not leak else (0, alpha) if form == "current" else (alpha, 0))
+    real, whole = (np.zeros((1, 1, 1, 1), kind),
+                   answers) if labelled else (answers, np.zeros((1, 1, 1), np.int64))
+    passes = ((1 - alpha, 0) if gate else (0, 1 - alpha)) + ((0, 0) if not leak else (0, alpha)
+                                                             if form == "current" else (alpha, 0))
     matrix = lambda m: np.zeros((1, 1, 1), kind) if m is None else _array(m)
-    judged, grad, readouts = np.empty((runs, 2)), np.empty((runs, n, n + n_in + 1), kind), np.empty((runs, n_out, n + n_in + 1), kind)
+    judged, grad, readouts = (np.empty((runs, 2)), np.empty((runs, n, n + n_in + 1), kind),
+                              np.empty((runs, n_out, n + n_in + 1), kind))
     with one_blas_thread():
-        _call(_ensemble, W, readout, x, real, whole, labelled, counts, asks, _array(start), _array(feedback.mT), matrix(back), back is not None, matrix(hop), hop is not None,
-                  kind(alpha), tuple(kind(v) for v in passes), window or 0, FORMS[one_of("form", form, FORMS)], ACTIVATIONS[one_of("activation", activation, ACTIVATIONS)],
-                  np.empty((workers, T + 1, B, n + n_in + 1), kind), np.empty((workers, T, B, n), kind), judged, grad, readouts)
-    (loss, accuracy), (grad, readouts) = torch.from_numpy(judged).to(W_h).T, map(torch.from_numpy, (grad, readouts))
-    return loss, accuracy, (grad[..., :n], grad[..., n:-1], grad[..., -1], readouts[..., :n], readouts[..., -1])
+        _call(_ensemble, W, readout, x, real, whole, labelled, counts, asks, _array(start),
+              _array(feedback.mT), matrix(back), back is not None, matrix(hop), hop is not None,
+                  kind(alpha), tuple(kind(v) for v in passes), window or 0,
+                  FORMS[one_of("form", form, FORMS)],
+                  ACTIVATIONS[one_of("activation", activation, ACTIVATIONS)],
+                  np.empty((workers, T + 1, B, n + n_in + 1), kind),
+                  np.empty((workers, T, B, n), kind), judged, grad, readouts)
+    (loss, accuracy), (grad, readouts) = (torch.from_numpy(judged).to(W_h).T,
+                                          map(torch.from_numpy, (grad, readouts)))
+    return loss, accuracy, (grad[..., :n], grad[..., n:-1], grad[..., -1], readouts[..., :n],
+                            readouts[..., -1])
 
 # %% ../../nbs/lib/16_kernels_cpu.ipynb #9f4ce3fa
 @nb.njit(**JIT)
 def _carry(W_t, Z, q, alpha, form, activation, post, pre):
-    "W_t [pre, post]; q [trial, unit] is carried in place; fills post and pre [time, trial, unit]; mean log growth per step."
+    """W_t [pre, post]; q [trial, unit] is carried in place; fills post and pre [time, trial,
+    unit]; mean log growth per step."""
     T, B, N = post.shape
     slope, through, c, total = np.empty((B, N), Z.dtype), np.empty((B, N), Z.dtype), 1 - alpha, 0.
     for t in range(T):
-        _slope(Z[t + form], slope, activation)           # of h_t in the form "current" (0), of the next state in "rate" (1)
+        # of h_t in the form "current" (0), of the next state in "rate" (1)
+        _slope(Z[t + form], slope, activation)
         for i in range(B):
             for n in range(N): pre[t, i, n] = q[i, n] if form == 1 else slope[i, n] * q[i, n]
         _product(pre[t], W_t, through)
@@ -293,7 +328,8 @@ def _carry(W_t, Z, q, alpha, form, activation, post, pre):
                 pre[t, i, n] /= growth
                 post[t, i, n] = q[i, n] * (slope[i, n] if form == 1 else 1)
     for i in range(B):
-        for n in range(N): total += 0 * Z[T, i, n]       # a state that is not finite any more has no exponent
+        # a state that is not finite any more has no exponent
+        for n in range(N): total += 0 * Z[T, i, n]
     return total / (T * B)
 
 @nb.njit(parallel=True, **JIT)
@@ -302,8 +338,10 @@ def _carry_all(W, x, start, q, alpha, form, activation, Z, post, pre, growth, gr
     for worker in nb.prange(workers):
         for k in range(worker, runs, workers):
             _forward(W[k], x[min(k, len(x) - 1)], start[k], alpha, form, activation, Z[worker])
-            growth[k] = _carry(W[k, :N], Z[worker], q[k], alpha, form, activation, post[worker], pre[worker])
-            _sum_of_products(post[worker].reshape(T * B, N), pre[worker].reshape(T * B, N), (1 - alpha) / (T * B), grad[k])
+            growth[k] = _carry(W[k, :N], Z[worker], q[k], alpha, form, activation, post[worker],
+                               pre[worker])
+            _sum_of_products(post[worker].reshape(T * B, N), pre[worker].reshape(T * B, N),
+                             (1 - alpha) / (T * B), grad[k])
 
 @checked
 def growth_and_gradient(
@@ -313,14 +351,18 @@ def growth_and_gradient(
     q:Tensor,              # vectors of length 1 [run, trial, unit]
     alpha:float, form:str, activation:str,
 ) -> tuple[Tensor, Tensor]:        # [run]: mean over steps and trials of the log growth; [run, post, pre]: its derivative by W_h, states and incoming vectors taken as given
-    "How vectors grow along the trajectories of every network, and what W_h has to do with it. ValueError where shapes do not fit."
+    """How vectors grow along the trajectories of every network, and what W_h has to do with it.
+    ValueError where shapes do not fit."""
     runs, n, _, T, B, _ = check_shapes(W_h, W_x, b, None, None, inputs, start)
     if q.shape != (runs, B, n) or q.dtype != W_h.dtype:
         raise ValueError(f"q must be {W_h.dtype} of shape {[runs, B, n]}, got {q.dtype} of shape "
                          f"{list(q.shape)}")
     W, workers, kind = _joined(W_h, W_x, b), min(runs, start_threads()), _array(W_h[:0]).dtype.type
-    growth, grad, scratch = np.empty(runs), np.empty((runs, n, n), kind), lambda *shape: np.empty((workers, *shape), kind)
+    growth, grad, scratch = (np.empty(runs), np.empty((runs, n, n), kind),
+                             lambda *shape: np.empty((workers, *shape), kind))
     with one_blas_thread():
-        _call(_carry_all, W, _array(inputs if inputs.ndim == 4 else inputs[None]), _array(start), _array(q).copy(), kind(alpha), FORMS[one_of("form", form, FORMS)], ACTIVATIONS[one_of("activation", activation, ACTIVATIONS)],
+        _call(_carry_all, W, _array(inputs if inputs.ndim == 4 else inputs[None]), _array(start),
+              _array(q).copy(), kind(alpha), FORMS[one_of("form", form, FORMS)],
+              ACTIVATIONS[one_of("activation", activation, ACTIVATIONS)],
                    scratch(T + 1, B, W.shape[1]), scratch(T, B, n), scratch(T, B, n), growth, grad)
     return torch.from_numpy(growth).to(W_h), torch.from_numpy(grad)

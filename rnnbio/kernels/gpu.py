@@ -39,7 +39,8 @@ def _slope(rate, ACTIVATION: tl.constexpr):
 def _rows(matrix, i, n, N, PAD: tl.constexpr):
     "Block i of a matrix [N, N] in memory: rows i, i + PAD/16, ..., padded with zeros, [16, PAD]."
     k = i + PAD // 16 * tl.arange(0, 16)
-    return tl.load(matrix + k[:, None] * N + n[None, :], mask=(k < N)[:, None] & (n < N)[None, :], other=0.)
+    return tl.load(matrix + k[:, None] * N + n[None, :], mask=(k < N)[:, None] & (n < N)[None, :],
+                   other=0.)
 
 @triton.jit
 def _kept(matrix, n, N, PAD: tl.constexpr, RESIDENT: tl.constexpr):
@@ -51,18 +52,23 @@ def _kept(matrix, n, N, PAD: tl.constexpr, RESIDENT: tl.constexpr):
 
 @triton.jit
 def _columns(v, i, PAD: tl.constexpr):
-    "Columns i, i + PAD/16, ... of v [trial, PAD]: chosen, not multiplied, so that NaN elsewhere stays there."
+    """Columns i, i + PAD/16, ... of v [trial, PAD]: chosen, not multiplied, so that NaN
+    elsewhere stays there."""
     blocks = tl.reshape(v, (v.shape[0], 16, PAD // 16))
     return tl.sum(tl.where((tl.arange(0, PAD // 16) == i)[None, None, :], blocks, 0.), 2)
 
 @triton.jit
-def _product(v, kept, matrix, n, N, PAD: tl.constexpr, RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
+def _product(v, kept, matrix, n, N, PAD: tl.constexpr, RESIDENT: tl.constexpr,
+             PRECISION: tl.constexpr):
     "v [trial, PAD] times the matrix."
     total = tl.zeros(v.shape, tl.float32)
     if RESIDENT:
-        for i in tl.static_range(PAD // 16): total = tl.dot(_columns(v, i, PAD), kept[i], total, input_precision=PRECISION)
+        for i in tl.static_range(PAD // 16):
+            total = tl.dot(_columns(v, i, PAD), kept[i], total, input_precision=PRECISION)
     else:
-        for i in range(PAD // 16): total = tl.dot(_columns(v, i, PAD), _rows(matrix, i, n, N, PAD), total, input_precision=PRECISION)
+        for i in range(PAD // 16):
+            total = tl.dot(_columns(v, i, PAD), _rows(matrix, i, n, N, PAD), total,
+                           input_precision=PRECISION)
     return total
 
 @triton.jit
@@ -70,14 +76,19 @@ def _outer(few, matrix, trial, n, real, N, FEW: tl.constexpr, PAD: tl.constexpr)
     "few [trial, FEW] times a matrix [FEW, N], both in memory."
     total = tl.zeros((trial.shape[0], PAD), tl.float32)
     for i in tl.static_range(FEW):
-        total += tl.load(few + trial * FEW + i, mask=real, other=0.)[:, None] * tl.load(matrix + i * N + n, mask=n < N, other=0.)[None, :]
+        total += tl.load(few + trial * FEW + i, mask=real,
+                         other=0.)[:, None] * tl.load(matrix + i * N + n, mask=n < N,
+                                                      other=0.)[None, :]
     return total
 
 # %% ../../nbs/lib/17_kernels_gpu.ipynb #0d595fbd
 @triton.jit
-def _forward(W, W_x, b, x, start, rates, alpha, T, B, N, step, W_run, W_x_run, b_run, x_run, start_run, FORM: tl.constexpr, ACTIVATION: tl.constexpr,
-             BIAS: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr, RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
-    "Rates r_0 .. r_T of one run and tile of trials. W [pre, post], W_x [n_in, post]; step = B N; FEW: number of inputs, or 0 where their drive lies in `rates` already."
+def _forward(W, W_x, b, x, start, rates, alpha, T, B, N, step, W_run, W_x_run, b_run, x_run,
+             start_run, FORM: tl.constexpr, ACTIVATION: tl.constexpr,
+             BIAS: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr,
+             RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
+    """Rates r_0 .. r_T of one run and tile of trials. W [pre, post], W_x [n_in, post]; step = B
+    N; FEW: number of inputs, or 0 where their drive lies in `rates` already."""
     run, first = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64) * TILE
     trial, n = tl.arange(0, TILE), tl.arange(0, PAD)
     real = first + trial < B
@@ -106,18 +117,22 @@ def _forward(W, W_x, b, x, start, rates, alpha, T, B, N, step, W_run, W_x_run, b
 
 # %% ../../nbs/lib/17_kernels_gpu.ipynb #079a8365
 LARGEST, FEW = 512, 8        # units; inputs or outputs that are multiplied within the kernel
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"       # Triton reads it once, when it is imported
+# Triton reads it once, when it is imported
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 def serves(
     W_h:Tensor,      # [run, post, pre]
 ) -> bool:
-    "Can these kernels step networks with such weights? Single precision, up to 512 units, on a GPU that Triton knows or in its interpreter."
-    return W_h.dtype == torch.float32 and W_h.shape[-1] <= LARGEST and (INTERPRETED or W_h.is_cuda and torch.cuda.get_device_capability(W_h.device) >= (7, 5))
+    """Can these kernels step networks with such weights? Single precision, up to 512 units, on a
+    GPU that Triton knows or in its interpreter."""
+    return W_h.dtype == torch.float32 and W_h.shape[-1] <= LARGEST and (
+        INTERPRETED or W_h.is_cuda and torch.cuda.get_device_capability(W_h.device) >= (7, 5))
 
 @cache
 def shared_memory(device) -> int:
     "Bytes of shared memory that one program may use; in the interpreter as on a large card."
-    return 232448 if INTERPRETED else triton.runtime.driver.active.utils.get_device_properties(device.index)["max_shared_mem"]
+    return 232448 if INTERPRETED else triton.runtime.driver.active.utils.get_device_properties(
+        device.index)["max_shared_mem"]
 
 def plan(
     n:int, trials:int,      # units, trials
@@ -126,14 +141,17 @@ def plan(
     "Trials per program, padded units, whether the weights stay in shared memory, and warps."
     pad = max(16, triton.next_power_of_2(n))
     tile = 32 if trials > 16 and pad <= 256 else 16
-    return dict(TILE=tile, PAD=pad, RESIDENT=4 * pad * (pad + tile) <= shared, num_warps=max(1, min(8, tile * pad // 512)), num_stages=3, enable_fp_fusion=True)
+    return dict(TILE=tile, PAD=pad, RESIDENT=4 * pad * (pad + tile) <= shared,
+                num_warps=max(1, min(8, tile * pad // 512)), num_stages=3, enable_fp_fusion=True)
 
 def _launch(kernel, runs, n, trials, like, **sizes):
     "The kernel on its grid, as a function of its other arguments."
     how = plan(n, trials, shared_memory(like.device))
     precision = "tf32" if torch.backends.cuda.matmul.allow_tf32 else "ieee"
     def launch(*args):
-        with torch.cuda.device_of(like): kernel[runs, triton.cdiv(trials, how["TILE"])](*args, PRECISION=precision, **sizes, **how)
+        with torch.cuda.device_of(like):
+            kernel[runs, triton.cdiv(trials, how["TILE"])](*args, PRECISION=precision, **sizes,
+                                                           **how)
     return launch
 
 def _inner(t:Tensor) -> Tensor:
@@ -149,24 +167,34 @@ def forward(
     start:Tensor,          # the initial state s_0 [run, trial, unit]
     alpha:float, form:str, activation:str,
 ) -> tuple[Tensor, tuple]:        # outputs [run, time, trial, n_out]; the tape for `backward`
-    "Outputs of every network (Eq. 1), and what the backward pass will need; ValueError for what these kernels cannot do."
-    if not serves(W_h): raise ValueError(f"the Triton kernels take float32 and at most {LARGEST} units on a GPU, got {W_h.dtype} and {W_h.shape[-1]} on {W_h.device}: use rnnbio.kernels.batched")
+    """Outputs of every network (Eq. 1), and what the backward pass will need; ValueError for
+    what these kernels cannot do."""
+    if not serves(W_h):
+        raise ValueError(f"the Triton kernels take float32 and at most {LARGEST} units on a GPU, "
+                         f"got {W_h.dtype} and {W_h.shape[-1]} on {W_h.device}: use "
+                         "rnnbio.kernels.batched")
     runs, n, n_in, T, B, _ = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
     rates = W_h.new_empty(runs, T + 1, B, n)
-    x, W, W_x, start, bias = (_inner(t) for t in (inputs.expand(runs, -1, -1, -1), W_h.mT, W_x.mT, start, rates if b is None else b))
+    x, W, W_x, start, bias = (_inner(t) for t in (inputs.expand(runs, -1, -1, -1), W_h.mT, W_x.mT,
+                                                  start, rates if b is None else b))
     few = n_in if n_in <= FEW else 0
     if not few: torch.bmm(_over_time(x), W_x, out=_over_time(rates[:, 1:]))
-    _launch(_forward, runs, n, B, W_h, FORM=form, ACTIVATION=activation, BIAS=b is not None, FEW=few)(
-        W, W_x, bias, x, start, rates, float(alpha), T, B, n, B * n, W.stride(0), W_x.stride(0), bias.stride(0), x.stride(0), start.stride(0))
+    _launch(_forward, runs, n, B, W_h, FORM=form, ACTIVATION=activation, BIAS=b is not None,
+            FEW=few)(
+        W, W_x, bias, x, start, rates, float(alpha), T, B, n, B * n, W.stride(0), W_x.stride(0),
+        bias.stride(0), x.stride(0), start.stride(0))
     outputs = _over_time(rates[:, 1:]) @ w.mT
     if b_out is not None: outputs += b_out[:, None]
     return outputs.view(runs, T, B, -1), (rates, inputs)
 
 # %% ../../nbs/lib/17_kernels_gpu.ipynb #b82e71f4
 @triton.jit
-def _backward(rates, error, F, M, credit, alpha, window, T, B, N, step, error_run, F_run, M_run, FORM: tl.constexpr, ACTIVATION: tl.constexpr, BACK: tl.constexpr, GATE: tl.constexpr,
-              LEAK: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr, RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
-    "(1 - alpha) c_1 .. c_T of one run and tile of trials. F [n_out, unit], M [post, pre]; FEW: number of outputs, or 0 where the direct credit lies in `credit` already."
+def _backward(rates, error, F, M, credit, alpha, window, T, B, N, step, error_run, F_run, M_run,
+              FORM: tl.constexpr, ACTIVATION: tl.constexpr, BACK: tl.constexpr, GATE: tl.constexpr,
+              LEAK: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr,
+              RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
+    """(1 - alpha) c_1 .. c_T of one run and tile of trials. F [n_out, unit], M [post, pre]; FEW:
+    number of outputs, or 0 where the direct credit lies in `credit` already."""
     run, first = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64) * TILE
     trial, n = tl.arange(0, TILE), tl.arange(0, PAD)
     real = first + trial < B
@@ -185,7 +213,8 @@ def _backward(rates, error, F, M, credit, alpha, window, T, B, N, step, error_ru
         else: direct = tl.load(credit + here, mask=there, other=0.)
         gated, free = (1 - alpha) * direct, tl.zeros((TILE, PAD), tl.float32)
         if BACK:
-            returned = tl.where(i % window == 0, 0., (1 - alpha) * _product(later, kept, M, n, N, PAD, RESIDENT, PRECISION))
+            returned = tl.where(i % window == 0, 0., (1 - alpha)
+                                * _product(later, kept, M, n, N, PAD, RESIDENT, PRECISION))
             if GATE: gated += returned
             else: free += returned
         if LEAK:
@@ -211,12 +240,16 @@ def backward(
     rates, inputs = tape
     (runs, T, B, n_out), n = error.shape, rates.shape[-1]
     error, F, M = (_inner(t) for t in (error, feedback.mT, rates if back is None else back))
-    credit, few = torch.empty_like(rates[:, 1:], memory_format=torch.contiguous_format), n_out if n_out <= FEW and hop is None else 0
+    credit, few = (torch.empty_like(rates[:, 1:], memory_format=torch.contiguous_format),
+                   n_out if n_out <= FEW and hop is None else 0)
     if not few: torch.bmm(_over_time(error), F, out=_over_time(credit))
     if hop is not None:
         heard = ACTIVATIONS[activation][1](rates[:, 2:]) * credit[:, 1:]
         _over_time(credit[:, :-1]).baddbmm_(_over_time(heard), hop, alpha=1 - alpha)
-    _launch(_backward, runs, n, B, rates, FORM=form, ACTIVATION=activation, BACK=back is not None, GATE=gate, LEAK=leak, FEW=few)(
-        rates, error, F, M, credit, float(alpha), window or T, T, B, n, B * n, error.stride(0), F.stride(0), M.stride(0))
+    _launch(_backward, runs, n, B, rates, FORM=form, ACTIVATION=activation, BACK=back is not None,
+            GATE=gate, LEAK=leak, FEW=few)(
+        rates, error, F, M, credit, float(alpha), window or T, T, B, n, B * n, error.stride(0),
+        F.stride(0), M.stride(0))
     c, error, x = (_over_time(t) for t in (credit, error, inputs.expand(runs, -1, -1, -1)))
-    return c.mT @ _over_time(rates[:, :-1]), c.mT @ x, c.sum(1), error.mT @ _over_time(rates[:, 1:]), error.sum(1)
+    return (c.mT @ _over_time(rates[:, :-1]), c.mT @ x, c.sum(1),
+            error.mT @ _over_time(rates[:, 1:]), error.sum(1))
