@@ -18,7 +18,7 @@ from .trials import Trials, check_targets, stack_trials, unlike
 def shared_batch(
     seeds:tuple,      # of the runs
     device="cpu",     # of the runs
-) -> Tensor|None:     # [run]: the place of its seed among the different ones; None when one batch serves all, or each run has its own
+) -> Tensor|None:     # [run]: the place of its seed; None: one batch for all, or for each
     "Whose batch each run sees."
     place = {seed: i for i, seed in enumerate(dict.fromkeys(seeds))}
     return None if len(place) in (1, len(seeds)) else torch.tensor([place[seed] for seed in seeds],
@@ -69,7 +69,7 @@ def batches(
     n_out:int,           # of the network: labels must be below
     dtype:torch.dtype,
     device:torch.device,
-) -> Iterator[Trials]:   # a batch for each step; with an axis of different seeds in front, if they differ
+) -> Iterator[Trials]:   # a batch for each step; an axis of seeds in front, if they differ
     "Trials in time; ValueError when labels do not fit the network, or batches each other."
     different = tuple(dict.fromkeys(seeds))
     def draw(step):

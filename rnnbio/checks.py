@@ -155,7 +155,8 @@ def parse_json(
     def once(pairs):
         found = dict(pairs)
         if len(found) < len(pairs):
-            raise ValueError(f"the name {shown(next(n for i, (n, _) in enumerate(pairs) if n in dict(pairs[:i])))} stands twice")
+            twice = next(n for i, (n, _) in enumerate(pairs) if n in dict(pairs[:i]))
+            raise ValueError(f"the name {shown(twice)} stands twice")
         return found
     def never(word): raise ValueError(f"{word} is not a number that JSON has")
     try: return plain("its content", json.loads(text, object_pairs_hook=once, parse_constant=never))

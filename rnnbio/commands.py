@@ -36,7 +36,7 @@ def compute_shard(
     store:Store|str|os.PathLike|None,      # or its folder
     device:str="auto",         # auto, cpu or cuda
     progress:bool=True,
-) -> tuple[int, int]:          # runs of this part that raised; candidates of other parts that are missing, so that no rate could be chosen
+) -> tuple[int, int]:          # runs of this part that raised; candidates that other parts owe
     "Compute what the store lacks of one part."
     backend, store, failed = pick_device(device), store_of(store), {}
     candidates = sweep.candidates(backend)

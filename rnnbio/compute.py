@@ -74,7 +74,7 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 def endings(
     kept,              # function() -> what is kept, in words for the user
     held:bool=True,    # as for `stoppable`
-):                     # function() -> bool: was the work asked to end? It then raises KeyboardInterrupt
+):                     # function() -> bool: was the work asked to end? It then raises
     """Work that says what is kept when it is told to end:
     KeyboardInterrupt after Ctrl-C, SystemExit with status 128 + signal after the others."""
     with stoppable(ENDING, held) as asked:

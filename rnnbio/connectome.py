@@ -25,7 +25,11 @@ from .machine import user_path
 
 # %% ../nbs/lib/26_connectome.ipynb #52d606cd
 _NAME = "soma_subgraph_synapses_spines_v185.csv"
-SYNAPSES = File(_NAME, (*(f"https://zenodo.org/records/{record}/files/{_NAME}?download=1" for record in (3710459, 7510511)), f"https://raw.githubusercontent.com/AllenInstitute/OFS-EM-Connectomics/76986699321ee6d8482d6f1907968e886bbf1f6b/notebooks/data/{_NAME}"),
+_MIRRORS = (*(f"https://zenodo.org/records/{record}/files/{_NAME}?download=1"
+              for record in (3710459, 7510511)),
+            "https://raw.githubusercontent.com/AllenInstitute/OFS-EM-Connectomics/"
+            f"76986699321ee6d8482d6f1907968e886bbf1f6b/notebooks/data/{_NAME}")
+SYNAPSES = File(_NAME, _MIRRORS,
                 "md5:5bbb8ff59dcad4ccea6d46930920cd04", 274_298,
                 "use connectome(source='surrogate'), which needs no file")
 

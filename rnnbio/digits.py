@@ -17,7 +17,10 @@ from .trials import Trials
 
 # %% ../nbs/lib/25_digits.ipynb #ca05371d
 def _file(name:str, size:int, sha256:str) -> File:
-    return File(f"mnist/{name}", tuple(mirror + name for mirror in ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")), f"sha256:{sha256}", size, "use source='scikit-learn', smaller digits that need no file", unpacked=True)
+    mirrors = ("https://ossci-datasets.s3.amazonaws.com/mnist/",
+               "https://storage.googleapis.com/cvdf-datasets/mnist/")
+    return File(f"mnist/{name}", tuple(mirror + name for mirror in mirrors), f"sha256:{sha256}",
+                size, "use source='scikit-learn', smaller digits that need no file", unpacked=True)
 
 MNIST = {                          # part: images, labels
     "train": (_file("train-images-idx3-ubyte.gz", 9_912_422,

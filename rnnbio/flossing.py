@@ -130,7 +130,7 @@ def floss(
     how:flossing=flossing(),
     # the training step before which this happens: other steps see other trials
     at:int=0,
-) -> tuple[Params, Tensor]:      # with flossed W_h; exponents before each iteration [run, iteration, k], per step
+) -> tuple[Params, Tensor]:   # with flossed W_h; exponents before each iteration [run, iteration, k]
     """Floss every run. One whose exponents are not finite stays where it is, with a warning:
     without leak a ReLU network is silent at h = 0, where its trials start."""
     check_params(model, params)

@@ -43,7 +43,8 @@ def _sizes(n, n_in) -> tuple[int, int]:
 @checked
 @dataclass(frozen=True)
 class gaussian:
-    r"Independent entries $N(0, \mathrm{gain}^2/n_\mathrm{in})$ (zhang2024 section 2.1, schuessler2020): a square matrix has spectral radius close to `gain`."
+    r"""Independent entries $N(0, \mathrm{gain}^2/n_\mathrm{in})$ (zhang2024 section 2.1,
+    schuessler2020): a square matrix has spectral radius close to `gain`."""
     gain:float = 1.0    # 1: activity in a linear network without leak neither grows nor fades
 
     def __post_init__(self): real("gain", self.gain, 0)
@@ -61,7 +62,8 @@ class gaussian:
 @checked
 @dataclass(frozen=True)
 class uniform:
-    r"""Independent entries $U(\pm\mathrm{width}/\sqrt{n_\mathrm{in}})$: with width 1, what PyTorch's linear layer starts from (yang2020's notebook; zhang2024 for $W_x$ and $w$).
+    r"""Independent entries $U(\pm\mathrm{width}/\sqrt{n_\mathrm{in}})$: with width 1,
+    what PyTorch's linear layer starts from (yang2020's notebook; zhang2024 for $W_x$ and $w$).
     As a recurrent matrix it has gain width/√3."""
     width:float = 1.0   # 1: PyTorch's default
 

@@ -102,7 +102,7 @@ def descend(
     lr:float=.1,            # η; stable below 1 / |β|, roughly
     steps:int=1500,         # of full-batch gradient descent
     every:int=50,           # steps between stored losses
-) -> tuple[TwoLayer, Tensor]:     # the end; losses [..., step], from before the first step to after the last
+) -> tuple[TwoLayer, Tensor]:     # the end; losses [..., step + 1], from before the first step on
     "Gradient descent for all networks at once (Eq. 2)."
     check_layers("start", start, 1)
     _check_beta(start, beta)

@@ -291,7 +291,7 @@ def at_loss(
     at,                  # updates before which it was measured, ascending from 0; the last: the end
     level:float,         # of the loss
     window:int=100,      # batches of the running mean
-) -> np.ndarray:         # [...], NaN where the level is never reached at a measurement, or was so from the start
+) -> np.ndarray:         # [...], NaN where the level is never reached, or was from the start
     "A measure at the moment when the loss reaches a level."
     values, loss, at, level = (numbers("values", values, finite=False),
                                numbers("loss", loss, finite=False),

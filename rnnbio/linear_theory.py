@@ -122,7 +122,7 @@ def unconnected(
 @checked
 def first_order(
     gain:float,     # of W_0, below 1
-) -> dict:          # time, change, gradient: relative to gain 0; shuffled: relative to the loss of an output of 0
+) -> dict:          # time, change, gradient: relative to gain 0; shuffled: to the loss of 0
     "How learning depends on the gain, to first order in time (Eq. 9; schuessler2020, Fig. 4)."
     b = beta(gain)
     return dict(time=1 / b**2, change=1 / b, gradient=b, shuffled=(1 - 1 / b**2)**2)

@@ -70,7 +70,7 @@ def lyapunov_exponents(
     k:int=1,             # how many, from the largest
     warmup:int=0,        # steps at the start that do not count
     per:str="step",      # unit: per step, or per tau
-) -> Tensor:             # [run, trial, k], float64; -inf where a direction dies (without leak a ReLU network does at its first step from h = 0: give a warmup), NaN where the state overflows
+) -> Tensor:             # [run, trial, k], float64; -inf: a direction dies; NaN: states overflow
     "Lyapunov exponents along driven trajectories (Eq. 2). ValueError for k or warmup out of range."
     scale = {"step": 1., "tau": 1 - model.alpha}[one_of("per", per, ("step", "tau"))]
     with torch.no_grad():

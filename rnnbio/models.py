@@ -237,7 +237,7 @@ def __call__(
     self:LeakyRNN,
     params:Params,      # of the ensemble
     inputs:Tensor,      # [time, trial, n_in], or [run, time, trial, n_in] when each run has its own
-) -> tuple[Tensor, Tensor]:   # hidden h (not f(h)) [run, time, trial, unit], outputs [run, time, trial, n_out]
+) -> tuple[Tensor, Tensor]:   # h (not f(h)) [run, time, trial, unit], outputs [..., n_out]
     "States and outputs of every network (Eqs. 1, 2), differentiable."
     check_inputs(self, params, inputs)
     states = [start_state(params, inputs.shape[-2])]

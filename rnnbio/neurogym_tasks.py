@@ -176,7 +176,7 @@ class NeurogymTask(Task):
         `valid`: what each condition may be; None: any number."""
         if not isinstance(conditions, dict) or set(conditions) != set(valid):
             raise ValueError(f"conditions must hold {', '.join(valid)}, got "
-                             f"{shown(list(conditions) if isinstance(conditions, dict) else conditions)}")
+                             f"{shown([*conditions] if type(conditions) is dict else conditions)}")
         conditions = {name: np.asarray(values) for name, values in conditions.items()}
         n = len(numbers("ground_truth", conditions["ground_truth"], 1))
         for name, may in valid.items():

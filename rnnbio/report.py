@@ -94,7 +94,8 @@ class Figure:
             raise ValueError(f"quick must hold n_seeds, the number of seeds, got {shown(quick)}")
         self.seeds = range(self.seed, self.seed + count("n_seeds", self.settings["n_seeds"]))
         self.claims = load_claims(claims)
-        self.evidence, self.conditions, self.checks, self.sweeps, self.keys, self.training_s, self.begin = {}, [], [], [], set(), 0., time.time()
+        self.evidence, self.conditions, self.checks = {}, [], []
+        self.sweeps, self.keys, self.training_s, self.begin = [], set(), 0., time.time()
         # as the figure began: what it imported
         self.source = source_state(project_root())
         self.folder = self._folder(out)
@@ -141,7 +142,7 @@ class Figure:
         level:float,
         share:float=.9,  # ... times this, so that noise around it does not count
         **labels,        # what these runs are: rule="bptt"
-    ) -> pd.DataFrame:   # per condition: runs, diverged, not learned, learning rate and how it was chosen
+    ) -> pd.DataFrame:   # per condition: runs, diverged, not learned, rate and how chosen
         """Count runs that diverged and runs that did not learn. The table also goes to the
         figure's JSON, with which runs these are and how long they took."""
         _refuse_other_data(runs, ("loss", "diverged", "key", "seconds"), ("seed", "step"))
@@ -245,7 +246,7 @@ def _refuse_other_data(runs, variables, axes):
 @checked
 def source_state(
     root:Path,      # of the project
-) -> dict:          # revision: the commit; dirty: whether rnnbio/ or nbs/ differ from it; both None without git or a repository
+) -> dict:          # revision: the commit; dirty: do rnnbio/ or nbs/ differ? None without git
     "Which source this is; one quick call of git that writes nothing."
     try:
         asked = subprocess.run([

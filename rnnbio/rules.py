@@ -224,7 +224,7 @@ def gradient(
     params:Params,
     trials:Trials,      # one batch for all runs, or one for each
     rule="bptt",        # a name of `RULES`, or a Rule
-) -> tuple[Tensor, Params]:   # loss [run]; gradient, shaped like params (h0 is a condition, not a parameter: it has none)
+) -> tuple[Tensor, Params]:   # loss [run]; gradient, shaped like params (h0 has none)
     """The loss of every network and the gradient its learning rule would follow; ValueError when
     model, params and trials do not fit."""
     rule = get_rule(rule)

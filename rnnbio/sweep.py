@@ -50,7 +50,7 @@ class best_lr:
 
 def choose_lr(
     losses:dict,      # rate: loss [seed, step], NaN where a run has diverged
-) -> tuple[float, str]:   # the rate (NaN when all are out); "", "lowest of the grid", "highest of the grid" or "not trainable"
+) -> tuple[float, str]:   # the rate (NaN: none); a note on it, or ""
     "The rate with the smallest geometric mean loss in the last tenth."
     if not (isinstance(losses, dict) and losses):
         raise ValueError(f"losses must hold a loss [seed, step] for each rate, got {shown(losses)}")
@@ -209,7 +209,7 @@ class Sweep:
         # of a Dask cluster that computes what is missing; default: the one at RNNBIO_SCHEDULER, or
         # this process
         client=None,
-    ) -> xr.Dataset:             # loss and accuracy over the axes and step; measures over the axes and `at`; diverged, lr (and how it was chosen), key, seconds of training
+    ) -> xr.Dataset:             # loss, accuracy [..., step]; measures [..., at]; lr, key, diverged
         """Answers: from the store where they are there, trained where not. `Failed` when runs
         raised, after all others are done."""
         store, backend, failed = store_of(store), pick_device(device), {}

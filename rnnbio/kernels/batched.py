@@ -51,7 +51,7 @@ def forward(
     inputs:Tensor,         # [time, trial, n_in] or [run, time, trial, n_in]
     start:Tensor,          # the initial state s_0 [run, trial, unit]
     alpha:float, form:str, activation:str,
-) -> tuple[Tensor, tuple]:        # outputs [run, time, trial, n_out]; the tape for `backward`: rates r_0 .. r_T [run, time + 1, trial, unit], and inputs
+) -> tuple[Tensor, tuple]:        # outputs [run, time, trial, n_out]; the tape for `backward`
     "Outputs of every network (Eq. 1), and what the backward pass will need."
     check_shapes(W_h, W_x, b, w, b_out, inputs, start)
     drive = (1 - alpha) * (inputs @ W_x[:, None].mT + (0 if b is None else b[:, None, None]))

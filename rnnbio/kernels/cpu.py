@@ -266,7 +266,7 @@ def loss_and_gradient(
     hop:Tensor|None,           # mean weights of one hop [run, post, pre], or None
     alpha:float, form:str, activation:str,
     gate:bool=True, leak:bool=True, window:int|None=None,                     # as in Rule
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:       # loss [run], accuracy [run], gradients of W_h, W_x, b, w, b_out
+) -> tuple[Tensor, Tensor, tuple]:   # loss, accuracy [run]; gradients of W_h, W_x, b, w, b_out
     """One training step's numbers for every network (Eq. 1); float32 or float64, on the CPU.
     ValueError where shapes or dtypes do not fit: compiled code would write past its arrays."""
     runs, n, n_in, T, B, n_out = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
@@ -350,7 +350,7 @@ def growth_and_gradient(
     start:Tensor,          # the initial state [run, trial, unit]
     q:Tensor,              # vectors of length 1 [run, trial, unit]
     alpha:float, form:str, activation:str,
-) -> tuple[Tensor, Tensor]:        # [run]: mean over steps and trials of the log growth; [run, post, pre]: its derivative by W_h, states and incoming vectors taken as given
+) -> tuple[Tensor, Tensor]:        # mean log growth [run]; its derivative by W_h [run, post, pre]
     """How vectors grow along the trajectories of every network, and what W_h has to do with it.
     ValueError where shapes do not fit."""
     runs, n, _, T, B, _ = check_shapes(W_h, W_x, b, None, None, inputs, start)
