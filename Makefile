@@ -55,7 +55,7 @@ $(foreach p,$(PAPERS),$(eval $(p): $(filter $(OUT)/$(p)/%,$(FIGURES))))
 $(NAMES): %: $(OUT)/%.ipynb
 
 report: $(READY)      ## every claim's verdict, into figures/paper/REPORT.md
-	@"$(PY)" -m rnnbio.report
+	@"$(PY)" -m rnnbio report
 
 test: $(READY) $(KERNEL)     ## the notebooks' own checks, then pytest
 	"$(PY)" -c 'from nbdev.test import nbdev_test; nbdev_test(n_workers=2, do_print=True)'

@@ -24,7 +24,7 @@ import torch
 
 from rnnbio.all import *
 from rnnbio.kernels import cpu
-from rnnbio.threads import set_threads
+from rnnbio.base.threads import set_threads
 
 TASK, ALPHA, TRIALS, SECONDS = get_task("romo"), .8, 32, 1.
 

@@ -32,11 +32,11 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 sys.path.insert(0, str(Path(__file__).parent))
 from cpu import TRIALS, autograd, best, jax_ensemble, machine, start
 
-from rnnbio import rules
+from rnnbio.rules import rules
 from rnnbio.all import *
 from rnnbio.kernels import batched
 
-train_module = sys.modules["rnnbio.train"]
+train_module = sys.modules["rnnbio.training.train"]
 UNITS, NETWORKS, STEPS, BLOCK, SECONDS = (64, 128,
                                           256), (64, 1024, 16, 4096, 256), (56, 200, 28), 10, 1.
 NOT_MEASURED = float("nan")

@@ -25,8 +25,8 @@ import xarray as xr
 
 import rnnbio
 from rnnbio.all import *
-from rnnbio.checks import _check_of, shown
-from rnnbio.oracles import autograd_gradient
+from rnnbio.base.checks import _check_of, shown
+from rnnbio.rules.oracles import autograd_gradient
 from test_fuzz import soon
 
 matplotlib.use("agg")

@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-import rnnbio.sweep
-from rnnbio.compute import compute
-from rnnbio.rules import get_rule
-from rnnbio.commands import main
-from rnnbio.store import Store
-from rnnbio.sweep import Failed, Sweep, best_lr
+import rnnbio.sweeps.sweep
+from rnnbio.sweeps.compute import compute
+from rnnbio.rules.rules import get_rule
+from rnnbio.sweeps.commands import main
+from rnnbio.sweeps.store import Store
+from rnnbio.sweeps.sweep import Failed, Sweep, best_lr
 
 QUESTION = dict(task="romo", rule=["bptt", "eprop"], gain=[.5, 1.], seed=range(3),
                 lr=best_lr((1e-3, 1e-2), (1000,)), steps=20, n_hidden=8, n_trials=4)
@@ -24,8 +24,8 @@ QUESTION = dict(task="romo", rule=["bptt", "eprop"], gain=[.5, 1.], seed=range(3
 PRELOAD = """
 import os, signal, time
 os.environ["RNNBIO_CHECKPOINT_S"] = "0"
-import rnnbio.compute
-def train(model, params, *rest, watch=None, real=rnnbio.compute.train, **more):
+import rnnbio.sweeps.compute
+def train(model, params, *rest, watch=None, real=rnnbio.sweeps.compute.train, **more):
     def slow(state):
         if 666 in params.seeds:
             time.sleep(1)                                # a worker that dies before its nanny has heard that it began is not begun again
@@ -33,7 +33,7 @@ def train(model, params, *rest, watch=None, real=rnnbio.compute.train, **more):
         if {777, 778} & set(params.seeds): time.sleep(.05)
         watch(state)
     return real(model, params, *rest, watch=slow, **more)
-rnnbio.compute.train = train
+rnnbio.sweeps.compute.train = train
 """
 
 
@@ -79,7 +79,7 @@ def test_the_scheduler_is_found_by_its_address(client, answer, tmp_path, monkeyp
     monkeypatch.setenv("RNNBIO_SCHEDULER", client.scheduler.address)
     assert Sweep(**QUESTION).run(store=Store(tmp_path),
                                  progress=False).drop_vars("seconds").identical(answer[0])
-    rnnbio.sweep._client(client.scheduler.address).close()
+    rnnbio.sweeps.sweep._client(client.scheduler.address).close()
     monkeypatch.setenv("RNNBIO_SCHEDULER", "nonsense://")
     with pytest.raises(OSError, match="RNNBIO_SCHEDULER=nonsense://: no Dask scheduler"):
         Sweep(**QUESTION).run(store=Store(tmp_path), progress=False)
@@ -167,7 +167,7 @@ def test_a_folder_that_workers_do_not_share(client, tmp_path):
 
 
 def job(path, part, root):
-    return subprocess.Popen([sys.executable, "-m", "rnnbio.sweep", "run",
+    return subprocess.Popen([sys.executable, "-m", "rnnbio", "run",
                              str(path), "--shard", part], env=os.environ | {"RNNBIO_RESULTS": str(
                                 root)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -202,8 +202,8 @@ def test_the_same_file_whatever_the_threads_chunks_or_workers(client, tmp_path, 
     """What a figure writes: byte by byte the same."""
     import matplotlib.pyplot as plt
 
-    from rnnbio.threads import set_threads
-    from rnnbio.report import Figure, learning_table
+    from rnnbio.base.threads import set_threads
+    from rnnbio.figures.report import Figure, learning_table
     question = Sweep(task="2af", rule=["bptt", "rflo", "mdgl"], gain=[.5, 1.], seed=range(3),
                      lr=best_lr((1e-3, 1e-2), (1000,)), steps=60, n_hidden=12, n_trials=8)
 

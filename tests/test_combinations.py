@@ -134,7 +134,7 @@ def test_training_refuses_before_work(wrong, says):
 
 
 def test_a_tensor_without_gradient_raises(monkeypatch):
-    import rnnbio.train as module
+    import rnnbio.training.train as module
     real = module.learning_signal
 
     def forgetful(*args):

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from rnnbio.connectome import COLUMNS, Connections, connectome, read_connections
-from rnnbio.data import data_root, fetch
-from rnnbio.digits import MNIST, read_mnist
-from rnnbio.initializers import (
+from rnnbio.networks.connectome import COLUMNS, Connections, connectome, read_connections
+from rnnbio.base.data import data_root, fetch
+from rnnbio.tasks.digits import MNIST, read_mnist
+from rnnbio.networks.initializers import (
     HYPEREXCITABLE,
     cell_types,
     chain_motif,
@@ -32,11 +32,11 @@ from rnnbio.initializers import (
     structured,
     uniform,
 )
-from rnnbio.models import LeakyRNN
-from rnnbio.neurogym_tasks import draw_durations, read_timing
-from rnnbio.sentiment import read_treebank
-from rnnbio.tasks import PROBE_SEED, get_task, list_tasks
-from rnnbio.teacher import Taught, conditioned, task_aligned
+from rnnbio.networks.models import LeakyRNN
+from rnnbio.tasks.neurogym import draw_durations, read_timing
+from rnnbio.sentiment.corpus import read_treebank
+from rnnbio.tasks.base import PROBE_SEED, get_task, list_tasks
+from rnnbio.training.teacher import Taught, conditioned, task_aligned
 
 # Tables
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rnnbio import ahead, rules, train as training
+from rnnbio.rules import rules
+from rnnbio.training import ahead, train as training
 from rnnbio.all import *
-from rnnbio.train import _start, _trained, _update
+from rnnbio.training.train import _start, _trained, _update
 
 RULE = ["bptt", "eprop", "eprop_state", "rflo", "snap1", "modprop", "mdgl", "tbptt", "rtrl"]
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 import xarray as xr
 
-from rnnbio import plots, report
-from rnnbio.machine import project_root
+from rnnbio.base import plots
+from rnnbio.figures import report
+from rnnbio.base.machine import project_root
 
 CURVES = {.1: np.ones((2, 30)), 1.: np.ones((2, 30))}
 RUNS = xr.Dataset(

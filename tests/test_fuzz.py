@@ -19,17 +19,17 @@ import torch
 from hypothesis import HealthCheck, given, settings, strategies as st
 from safetensors.torch import load as tensors_of, save as tensor_bytes
 
-from rnnbio.claims import Claim, load_claims
-from rnnbio.compute import _resumable, load_params
-from rnnbio.initializers import gaussian
-from rnnbio.models import LeakyRNN
-from rnnbio.runs import Run
-from rnnbio.commands import main
-from rnnbio.store import (MANIFEST, TENSORS, Corrupt, Refused, Store, _checksum,
+from rnnbio.figures.claims import Claim, load_claims
+from rnnbio.sweeps.compute import _resumable, load_params
+from rnnbio.networks.initializers import gaussian
+from rnnbio.networks.models import LeakyRNN
+from rnnbio.sweeps.runs import Run
+from rnnbio.sweeps.commands import main
+from rnnbio.sweeps.store import (MANIFEST, TENSORS, Corrupt, Refused, Store, _checksum,
                           _manifest_checksum, load_checkpoints, save_checkpoint)
-from rnnbio.sweep import Sweep, along, best_lr
-from rnnbio.tasks import get_task
-from rnnbio.train import Fit, train
+from rnnbio.sweeps.sweep import Sweep, along, best_lr
+from rnnbio.tasks.base import get_task
+from rnnbio.training.train import Fit, train
 
 ROOT = Path(__file__).parents[1]
 LONG = os.environ.get("RNNBIO_FUZZ") == "long"

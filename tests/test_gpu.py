@@ -13,10 +13,10 @@ import torch
 
 pytest.importorskip("triton", reason="Triton is not installed here")
 
-from rnnbio import rules
+from rnnbio.rules import rules
 from rnnbio.all import *
 from rnnbio.kernels import batched, gpu
-from rnnbio.oracles import autograd_gradient
+from rnnbio.rules.oracles import autograd_gradient
 
 ROOT = Path(__file__).parents[1]
 CUDA = torch.cuda.is_available()
@@ -254,10 +254,10 @@ def test_benchmark_runs_at_tiny_size(monkeypatch, capsys):
     def no_memory(*args, **more):
         raise torch.OutOfMemoryError
     monkeypatch.setattr(bench, "ours", no_memory)
-    monkeypatch.setattr(sys.modules["rnnbio.train"], "CAPTURE", True, raising=False)
+    monkeypatch.setattr(sys.modules["rnnbio.training.train"], "CAPTURE", True, raising=False)
     assert "full" in bench.table([("bptt", 4, 17, 3)], "cpu", False, flops, launch)[-1]
     # put back after the accident
-    assert rules._kernel is kernel and sys.modules["rnnbio.train"].CAPTURE
+    assert rules._kernel is kernel and sys.modules["rnnbio.training.train"].CAPTURE
     assert "TFLOP/s" in bench.report(lines, bench.machine(), flops, launch)
     if not CUDA:
         bench.main()

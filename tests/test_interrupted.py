@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-import rnnbio.commands
-import rnnbio.compute
-import rnnbio.lstm
-import rnnbio.store
-from rnnbio.commands import main
-from rnnbio.compute import compute
-from rnnbio.lstm import train_lstm
-from rnnbio.sentiment import get_corpus
-from rnnbio.store import Store, load_checkpoints, results_root
-from rnnbio.sweep import Sweep
+import rnnbio.sweeps.commands
+import rnnbio.sweeps.compute
+import rnnbio.sentiment.lstm
+import rnnbio.sweeps.store
+from rnnbio.sweeps.commands import main
+from rnnbio.sweeps.compute import compute
+from rnnbio.sentiment.lstm import train_lstm
+from rnnbio.sentiment.corpus import get_corpus
+from rnnbio.sweeps.store import Store, load_checkpoints, results_root
+from rnnbio.sweeps.sweep import Sweep
 
 QUESTION = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=12, n_hidden=4,
                 n_trials=2)
@@ -39,7 +39,7 @@ def answer(tmp_path_factory):
 
 def signalled(monkeypatch, number, update, times=1):
     """The process gets the signal after that update."""
-    class Bar(rnnbio.compute.tqdm):
+    class Bar(rnnbio.sweeps.compute.tqdm):
         seen = 0
 
         def update(self, n=1):
@@ -48,7 +48,7 @@ def signalled(monkeypatch, number, update, times=1):
                 os.kill(os.getpid(), number)
             return super().update(n)
 
-    monkeypatch.setattr(rnnbio.compute, "tqdm", Bar)
+    monkeypatch.setattr(rnnbio.sweeps.compute, "tqdm", Bar)
 
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -114,14 +114,14 @@ def test_the_lstm(tmp_path, monkeypatch):
     corpus, small = get_corpus(n_train=40, n_valid=20, n_test=1,
                                n_in=4), dict(n_hidden=4, epochs=3, progress=False)
     whole = train_lstm(corpus, store=tmp_path / "whole", **small)
-    real = rnnbio.lstm.train_epoch
+    real = rnnbio.sentiment.lstm.train_epoch
 
     def epoch(*given):
         if given[4] == 1:
             os.kill(os.getpid(), signal.SIGINT)
         return real(*given)
 
-    monkeypatch.setattr(rnnbio.lstm, "train_epoch", epoch)
+    monkeypatch.setattr(rnnbio.sentiment.lstm, "train_epoch", epoch)
     with pytest.raises(KeyboardInterrupt, match="the next call goes on from what"):
         train_lstm(corpus, store=tmp_path, **small)
     assert [about["step"] for _, about, _ in load_checkpoints(tmp_path)] == [2]
@@ -145,8 +145,8 @@ def test_the_command_line_says_one_line(tmp_path, monkeypatch, capsys):
 
 SCRIPT = """
 import os, signal, sys
-import rnnbio.compute as compute
-from rnnbio.commands import main
+import rnnbio.sweeps.compute as compute
+from rnnbio.sweeps.commands import main
 class Bar(compute.tqdm):
     seen = 0
     def update(self, n=1):
@@ -182,7 +182,7 @@ def test_damage_in_a_read_only_store(kept, monkeypatch, capsys):
     def refuse(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(rnnbio.store.os, "rename", refuse)
+    monkeypatch.setattr(rnnbio.sweeps.store.os, "rename", refuse)
     with pytest.raises(OSError, match="its checksum differs, and cannot be set aside: Read-only "
                        "file system .make .* writable, or name a copy of it with RNNBIO_RESULTS"):
         Sweep(**QUESTION).run(store=kept, progress=False)
@@ -234,7 +234,7 @@ def test_the_home_folder_is_meant(monkeypatch, tmp_path):
 def test_a_temporary_folder_is_told_once(monkeypatch, capsys):
     monkeypatch.delenv("RNNBIO_RESULTS", raising=False)
     monkeypatch.setenv("IN_TEST", "1")
-    rnnbio.store._test_folder.cache_clear()
+    rnnbio.sweeps.store._test_folder.cache_clear()
     first = results_root()
     assert (results_root() == first and capsys.readouterr().err
             == f"note: IN_TEST is on: results go to {first} and are gone at the end\n")
@@ -247,8 +247,8 @@ def test_a_crash_meets_the_disk_in_order(tmp_path, monkeypatch):
     anyone is told."""
     import torch
     done, real_rename = [], os.rename
-    monkeypatch.setattr(rnnbio.store, "to_disk", lambda path: done.append(("disk", Path(path))))
-    monkeypatch.setattr(rnnbio.store.os, "rename",
+    monkeypatch.setattr(rnnbio.sweeps.store, "to_disk", lambda path: done.append(("disk", Path(path))))
+    monkeypatch.setattr(rnnbio.sweeps.store.os, "rename",
                         lambda a, b: (done.append(("rename", Path(a))), real_rename(a, b)))
     key, = Store(tmp_path).save([({"seed": 1}, {"x": torch.zeros(2)}, {})])
     renamed = next(i for i, (what, _) in enumerate(done) if what == "rename")
@@ -266,19 +266,19 @@ def test_a_crash_meets_the_disk_in_order(tmp_path, monkeypatch):
     (lambda s: s.save([3]), "results must hold .config, tensors, facts., got 3"),
     (lambda s: s.save([({}, {"x": 3}, {})]), "x must be a tensor"),
     (lambda s: s.clean("all"), "older_than_s must be a finite number"),
-    (lambda s: rnnbio.store.key_of(3), "config must be a dictionary, got 3"),
-    (lambda s: rnnbio.store.canonical({"a": {1}}), "data.a must be plain data"),
-    (lambda s: rnnbio.store.canonical({"a": float("nan")}), "data.a must be a finite number"),
-    (lambda s: rnnbio.store.save_checkpoint(s, 3, {}, {}), "name must be text, got 3"),
-    (lambda s: rnnbio.store.save_checkpoint(s, "a", {"x": object()}, {}), "about.x must be plain "
-     "data"), (lambda s: rnnbio.store.save_checkpoint(s, "a", {}, {"x": 3}), "x must be a tensor"),
+    (lambda s: rnnbio.sweeps.store.key_of(3), "config must be a dictionary, got 3"),
+    (lambda s: rnnbio.sweeps.store.canonical({"a": {1}}), "data.a must be plain data"),
+    (lambda s: rnnbio.sweeps.store.canonical({"a": float("nan")}), "data.a must be a finite number"),
+    (lambda s: rnnbio.sweeps.store.save_checkpoint(s, 3, {}, {}), "name must be text, got 3"),
+    (lambda s: rnnbio.sweeps.store.save_checkpoint(s, "a", {"x": object()}, {}), "about.x must be plain "
+     "data"), (lambda s: rnnbio.sweeps.store.save_checkpoint(s, "a", {}, {"x": 3}), "x must be a tensor"),
     (lambda s: load_checkpoints(3), "store must be"),
     (lambda s: compute(3, s), "runs must be a list of Runs, got 3"),
     (lambda s: compute(["a"], s), "runs must be Runs, got 'a'"),
     (lambda s: compute([], 3), "store must be a Store"),
-    (lambda s: rnnbio.compute.failure(s, "../x"), "key must be 64 digits"),
-    (lambda s: rnnbio.commands.shard(["a"], 1, 2), "runs must be Runs"),
-    (lambda s: rnnbio.compute.load_params("nothing", s), "key must be 64 digits")])
+    (lambda s: rnnbio.sweeps.compute.failure(s, "../x"), "key must be 64 digits"),
+    (lambda s: rnnbio.sweeps.commands.shard(["a"], 1, 2), "runs must be Runs"),
+    (lambda s: rnnbio.sweeps.compute.load_params("nothing", s), "key must be 64 digits")])
 def test_wrong_arguments(tmp_path, wrong, says):
     with pytest.raises((ValueError, TypeError), match=says):
         wrong(Store(tmp_path))

@@ -6,8 +6,8 @@ import torch
 
 from rnnbio.all import *
 from rnnbio.kernels import batched, cpu
-from rnnbio.threads import set_threads
-from rnnbio.oracles import autograd_gradient
+from rnnbio.base.threads import set_threads
+from rnnbio.rules.oracles import autograd_gradient
 
 RULE = ["bptt", "eprop", "eprop_state", "rflo", "snap1", "modprop", "mdgl", "tbptt"]
 

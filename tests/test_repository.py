@@ -136,37 +136,75 @@ def test_figures_restore_their_style_only():
             encoding="utf-8"), f"{path.name}: use figure_style"
 
 
-# a module imports only from floors below its own, or from one that stands before it on its own
+# A folder imports from floors below its own; within a folder, a module from those that stand before it.
 FLOORS = [
-    ["checks", "seeds", "machine", "threads"],
-    ["trials", "initializers", "claims", "plots", "kernels.batched", "kernels.gpu", "kernels.cpu",
-     "report", "data", "connectome"],
-    ["models", "tasks", "neurogym_tasks", "schuessler_tasks", "pattern", "sentiment", "digits",
-     "teacher"],
-    ["rules", "oracles", "lyapunov", "lowrank", "laziness", "kernel_theory", "linear_theory",
-     "optimizers", "flossing"],
-    ["ahead", "train"],
-    ["store", "runs", "compute", "sweep", "lstm", "commands"],
+    {"base": "checks machine threads seeds data trials curves plots"},
+    {"tasks": "base romo schuessler neurogym pattern digits", "kernels": "batched gpu cpu",
+     "figures": "claims report"},
+    {"networks": "initializers models connectome"},
+    {"rules": "rules oracles"},
+    {"analyses": "lyapunov lowrank laziness"},
+    {"training": "optimizers flossing ahead train teacher", "theory": "linear two_layers"},
+    {"sweeps": "store runs compute sweep commands"},
+    {"sentiment": "corpus lstm", "": "sweep all __main__"},
 ]
+PLACE = {f"{folder}.{name}".strip("."): (floor, folder, i) for floor, folders in enumerate(FLOORS)
+         for folder, names in folders.items() for i, name in enumerate(names.split())}
+
+
+def imports(path, name):
+    "(line, module of ours, name taken from it or None) of every import, relative or absolute, wherever it stands."
+    package = ["rnnbio", *name.split(".")[:-1]]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[:len(package) + 1 - node.level] if node.level else []
+            origin = ".".join([*above, *filter(None, [node.module])])
+            yield from ((node.lineno, origin, alias.name) for alias in node.names)
 
 
 def test_layers():
-    order = [name for floor in FLOORS for name in floor]
     modules = {".".join(p.relative_to(ROOT / "rnnbio").with_suffix("").parts): p
-               for p in files(ROOT / "rnnbio", "*.py")
-               if p.stem not in ("__init__", "_modidx", "all")}
-    assert set(modules) == set(order), "every module has its floor"
+               for p in files(ROOT / "rnnbio", "*.py") if p.stem not in ("__init__", "_modidx")}
+    assert set(modules) == set(PLACE), "every module has its floor"
     for name, path in modules.items():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                at = name.split(".")[: -node.level] + (node.module.split(".") if node.module
-                                                       else [])
-                targets = ([".".join(at)] if ".".join(at) in modules
-                           else [".".join([*at, alias.name]) for alias in node.names])
-                for target in targets:
-                    # drawn on request, inside a function; `python -m rnnbio.sweep`
-                    if (name, target) not in {("tasks", "plots"), ("sweep", "commands")}:
-                        assert order.index(target) < order.index(name), f"{name} imports {target}"
+        floor, folder, place = PLACE[name]
+        for line, origin, taken in imports(path, name):
+            if origin.split(".")[0] != "rnnbio":
+                continue
+            target = origin.removeprefix("rnnbio").strip(".")
+            if target not in PLACE and f"{target}.{taken}".strip(".") in PLACE:
+                target, taken = f"{target}.{taken}".strip("."), None
+            assert target in PLACE, f"{name}:{line} imports {origin}, which is no module of ours"
+            below, its_folder, before = PLACE[target]
+            assert below < floor or (below, its_folder) == (floor, folder) and before < place, \
+                f"{name}:{line} imports {target}, which does not lie below"
+            assert its_folder == folder or not (taken or "").startswith("_"), \
+                f"{name}:{line} takes {taken}, which is private to {target}"
+
+
+def test_private_names_stay_in_their_folder():
+    for name, (_, folder, _) in PLACE.items():
+        path = ROOT / "rnnbio" / f"{name.replace('.', '/')}.py"
+        theirs = {taken or origin for _, origin, taken in imports(path, name)
+                  if origin.startswith("rnnbio") and origin.split(".")[1:2] != [folder]}
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert node.value.id not in theirs or not re.match("_[a-z]", node.attr), \
+                    f"{name}:{node.lineno} uses {node.value.id}.{node.attr}, which is private"
+
+
+def test_an_import_inside_a_function_says_why():
+    "So that no arrow hides there: beside the import stands what it saves."
+    for name in PLACE:
+        path = ROOT / "rnnbio" / f"{name.replace('.', '/')}.py"
+        lines, tree = path.read_text().splitlines(), ast.parse(path.read_text())
+        for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+            for node in ast.walk(function):
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    near = lines[node.lineno - 1] + lines[node.lineno - 2]
+                    assert "#" in near, f"{name}:{node.lineno} must say why it imports so late"
 
 
 def test_import_is_light():

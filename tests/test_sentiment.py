@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-import rnnbio.data
-import rnnbio.lstm
-import rnnbio.sentiment
-from rnnbio.data import File, fetch
-from rnnbio.lstm import train_lstm, truncated_accuracy
-from rnnbio.sentiment import get_corpus, sst
-from rnnbio.store import Store, load_checkpoints
+import rnnbio.base.data
+import rnnbio.sentiment.lstm
+import rnnbio.sentiment.corpus
+from rnnbio.base.data import File, fetch
+from rnnbio.sentiment.lstm import train_lstm, truncated_accuracy
+from rnnbio.sentiment.corpus import get_corpus, sst
+from rnnbio.sweeps.store import Store, load_checkpoints
 
 SMALL = dict(n_hidden=6, epochs=5, lr=1e-2, progress=False)
 
@@ -80,7 +80,7 @@ def test_a_download_cut_short_leaves_nothing(server, tmp_path, monkeypatch):
 def test_a_user_who_interrupts_a_download_leaves_nothing(server, tmp_path, monkeypatch):
     monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))
     # after the last byte, before the rename
-    monkeypatch.setattr(rnnbio.data, "_check",
+    monkeypatch.setattr(rnnbio.base.data, "_check",
                         lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         fetch(published(f"{server}/whole"))
@@ -90,14 +90,14 @@ def test_a_user_who_interrupts_a_download_leaves_nothing(server, tmp_path, monke
 def test_a_process_killed_in_a_download(server, tmp_path):
     """What is left has another name, and does not disturb the next attempt."""
     file = published(f"{server}/whole")
-    script = ("import os, signal, rnnbio.data as d\nfrom rnnbio.data import File\nd._check = "
+    script = ("import os, signal, rnnbio.base.data as d\nfrom rnnbio.base.data import File\nd._check = "
               f"lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\nd.fetch({file!r})")
     died = subprocess.run([sys.executable, "-c", script], env=os.environ
                           | {"RNNBIO_DATA": str(tmp_path / "data")}, capture_output=True, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert not (tmp_path / "data"
                 / "data.zip").exists() and len(list((tmp_path / "data").iterdir())) == 1
-    again = subprocess.run([sys.executable, "-c", "import rnnbio.data as d\nfrom rnnbio.data "
+    again = subprocess.run([sys.executable, "-c", "import rnnbio.base.data as d\nfrom rnnbio.base.data "
                             f"import File\nprint(d.fetch({file!r}))"], env=os.environ | {
                                "RNNBIO_DATA":
                                    str(tmp_path / "data")}, capture_output=True, text=True)
@@ -106,7 +106,7 @@ def test_a_process_killed_in_a_download(server, tmp_path):
 
 def test_a_damaged_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))
-    file = rnnbio.sentiment.TREEBANK
+    file = rnnbio.sentiment.corpus.TREEBANK
     (tmp_path / file.name).write_bytes(b"0" * file.size)
     monkeypatch.setattr(zipfile, "ZipFile", lambda *a: pytest.fail("it was opened"))
     with pytest.raises(ValueError,
@@ -116,7 +116,7 @@ def test_a_damaged_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
 
 def test_offline_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))
-    offline = replace(rnnbio.sentiment.TREEBANK, urls=("http://127.0.0.1:9/trees.zip",))
+    offline = replace(rnnbio.sentiment.corpus.TREEBANK, urls=("http://127.0.0.1:9/trees.zip",))
     with pytest.raises(OSError,
                        match=re.escape(f"place it at {tmp_path / offline.name} (RNNBIO_DATA names "
                                        "another folder); or use the generated corpus")):
@@ -126,8 +126,8 @@ def test_offline_says_what_to_do(tmp_path, monkeypatch):
 
 KILLED = """
 import os, signal, sys
-import rnnbio.lstm as lstm
-from rnnbio.sentiment import get_corpus
+import rnnbio.sentiment.lstm as lstm
+from rnnbio.sentiment.corpus import get_corpus
 epochs, left, real = [0], int(sys.argv[1]), lstm.train_epoch
 def train_epoch(*a):
     epochs[0] += 1
@@ -145,10 +145,10 @@ def test_a_training_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeyp
                           | {"RNNBIO_RESULTS": str(tmp_path), "RNNBIO_CHECKPOINT_S": "0"},
                           capture_output=True, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
-    store, epochs, real = Store(tmp_path), [], rnnbio.lstm.train_epoch
+    store, epochs, real = Store(tmp_path), [], rnnbio.sentiment.lstm.train_epoch
     assert not store.keys() and [about["step"]
                                  for _, about, _ in load_checkpoints(store)] == [left][: bool(left)]
-    monkeypatch.setattr(rnnbio.lstm, "train_epoch", lambda *a: (epochs.append(a[4]), real(*a))[1])
+    monkeypatch.setattr(rnnbio.sentiment.lstm, "train_epoch", lambda *a: (epochs.append(a[4]), real(*a))[1])
     again = train_lstm(corpus, store=store, **SMALL)
     assert epochs == list(range(left, 5)) and store.read(again.key).facts["resumed_at"] == left
     assert again.key == whole.key and all(np.array_equal(again.curves[name], whole.curves[name])
@@ -171,7 +171,7 @@ def test_threads_do_not_change_the_numbers(tmp_path, corpus, whole):
 
 def test_a_failure_while_truncating_leaves_the_network_as_it_was(corpus, whole, monkeypatch):
     final = whole.model.weights()
-    monkeypatch.setattr(rnnbio.lstm, "evaluate",
+    monkeypatch.setattr(rnnbio.sentiment.lstm, "evaluate",
                         lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         truncated_accuracy(whole, corpus.valid, [1])

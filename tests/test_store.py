@@ -13,13 +13,13 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from rnnbio.runs import Run
-from rnnbio.commands import main
-from rnnbio.store import Store, key_of
-from rnnbio.sweep import Failed, Sweep
-import rnnbio.compute
-import rnnbio.store
-import rnnbio.sweep
+from rnnbio.sweeps.runs import Run
+from rnnbio.sweeps.commands import main
+from rnnbio.sweeps.store import Store, key_of
+from rnnbio.sweeps.sweep import Failed, Sweep
+import rnnbio.sweeps.compute
+import rnnbio.sweeps.store
+import rnnbio.sweeps.sweep
 
 HERE = Path(__file__).parent
 TINY = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=6, n_hidden=4,
@@ -27,14 +27,14 @@ TINY = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps
 
 CRASH = """
 import os, signal, sys
-import rnnbio.store as store
+import rnnbio.sweeps.store as store
 point, count = sys.argv[1], [int(sys.argv[2])]
 def crash(name):
     if name == point:
         count[0] -= 1
         if count[0] == 0: os.kill(os.getpid(), signal.SIGKILL)
 store.write_point = crash
-from rnnbio.sweep import Sweep
+from rnnbio.sweeps.sweep import Sweep
 Sweep.from_json(open(sys.argv[3]).read()).run(progress=False)
 """
 
@@ -93,7 +93,7 @@ def test_killed_at_a_write_point(tmp_path, question, answer, point, time_of_cras
 def test_points_are_all_there_are(monkeypatch, tmp_path):
     """The list above is what really happens."""
     seen = []
-    monkeypatch.setattr(rnnbio.store, "write_point", seen.append)
+    monkeypatch.setattr(rnnbio.sweeps.store, "write_point", seen.append)
     monkeypatch.setenv("RNNBIO_CHECKPOINT_S", "0")
     Sweep(**TINY).run(store=Store(tmp_path), progress=False)
     assert set(seen) == set(POINTS) | set(CHECKPOINTS)
@@ -102,7 +102,7 @@ def test_points_are_all_there_are(monkeypatch, tmp_path):
 def test_eight_processes_race_for_one_key(tmp_path):
     script = """
 import sys, time, torch
-from rnnbio.store import Store
+from rnnbio.sweeps.store import Store
 store, config = Store(), {"seed": 1}
 while time.time() < float(sys.argv[1]): pass
 for _ in range(20): store.save([(config, {"x": torch.arange(1000.)}, {})])
@@ -127,7 +127,7 @@ def test_full_disk(tmp_path, monkeypatch, answer):
         if name == "inside manifest.json":
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(rnnbio.store, "write_point", full)
+    monkeypatch.setattr(rnnbio.sweeps.store, "write_point", full)
     with pytest.raises(OSError, match="No space left"):
         Sweep(**TINY).run(store=store, progress=False)
     monkeypatch.undo()
@@ -141,7 +141,7 @@ def test_read_only_folder(tmp_path, monkeypatch):
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    monkeypatch.setattr(rnnbio.compute, "train", lambda *a, **k: pytest.fail("training began"))
+    monkeypatch.setattr(rnnbio.sweeps.compute, "train", lambda *a, **k: pytest.fail("training began"))
     with pytest.raises(OSError, match="results cannot be written to .*Read-only file system"):
         Sweep(**TINY).run(store=Store(tmp_path), progress=False)
 
@@ -149,7 +149,7 @@ def test_read_only_folder(tmp_path, monkeypatch):
 def test_results_of_other_code_are_used_with_a_note(tmp_path, monkeypatch, capsys, answer):
     store = Store(tmp_path)
     Sweep(**TINY).run(store=store, progress=False)
-    monkeypatch.setattr(rnnbio.sweep, "SOURCE", "another")
+    monkeypatch.setattr(rnnbio.sweeps.sweep, "SOURCE", "another")
     assert without_time(Sweep(**TINY).run(store=store, progress=False)).identical(answer)
     assert "4 of 4 results were computed by other source code" in capsys.readouterr().err
 
@@ -159,7 +159,7 @@ def test_an_older_result_is_read_or_refused_with_a_reason(tmp_path):
     readable."""
     store = Store(shutil.copytree(HERE / "fixtures" / "store", tmp_path / "store"))
     (key,) = store.keys()
-    if rnnbio.store.FORMAT == 1:
+    if rnnbio.sweeps.store.FORMAT == 1:
         result = store.read(key)
         assert result.config["rule"]["name"] == "eprop" and result.tensors["loss"].shape == (6,)
     else:
@@ -195,7 +195,7 @@ GOLDEN = [dict(), dict(rule="bptt"), dict(alpha=.5),
 
 
 def test_golden_keys_and_numbers():
-    """Fails when what is computed changes but VERSIONS in rnnbio.runs did not, or the key did by accident.
+    """Fails when what is computed changes but VERSIONS in rnnbio.sweeps.runs did not, or the key did by accident.
 
     After a deliberate change: raise the version of what changed, then `python tests/test_store.py` writes the new list.
     """
@@ -267,7 +267,7 @@ def test_command_line(tmp_path, question, monkeypatch, capsys):
 
 def test_a_failing_run_sets_the_exit_status(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RNNBIO_RESULTS", str(tmp_path))
-    from rnnbio.rules import get_rule
+    from rnnbio.rules.rules import get_rule
     path = tmp_path / "broken.json"
     path.write_text(
         Sweep(**TINY | dict(rule=["bptt", get_rule("mdgl", types=(0, 1, 0))])).to_json())

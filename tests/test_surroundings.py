@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from rnnbio.all import *
-from rnnbio import threads
-from rnnbio import threads
+from rnnbio.base import threads
+from rnnbio.base import threads
 from rnnbio.kernels import cpu
 
 task, model = get_task("romo"), LeakyRNN(1, 8, 2)
@@ -83,7 +83,7 @@ def test_defaults_of_torch_change_no_number():
 THREADS = """
 import torch
 torch.set_num_threads({of_torch})
-from rnnbio.threads import get_threads, start_threads
+from rnnbio.base.threads import get_threads, start_threads
 start_threads()
 print(get_threads(), torch.get_num_threads())
 """
