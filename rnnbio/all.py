@@ -21,9 +21,13 @@ from rnnbio.rules.rules import *
 from rnnbio.analyses.lyapunov import *
 from rnnbio.analyses.lowrank import *
 from rnnbio.analyses.laziness import *
+from rnnbio.analyses.measures import *
 from rnnbio.theory.linear import *
 from rnnbio.theory.two_layers import *
 from rnnbio.training.optimizers import *
+from rnnbio.training.settings import *
+from rnnbio.training.fit import *
+from rnnbio.training.state import *
 from rnnbio.training.train import *
 from rnnbio.training.flossing import *
 from rnnbio.training.teacher import *

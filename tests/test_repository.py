@@ -138,13 +138,13 @@ def test_figures_restore_their_style_only():
 
 # A folder imports from floors below its own; within a folder, a module from those that stand before it.
 FLOORS = [
-    {"base": "checks machine threads seeds data trials curves plots"},
+    {"base": "help checks registry machine threads seeds data trials curves plots"},
     {"tasks": "base romo schuessler neurogym pattern digits", "kernels": "batched gpu cpu",
      "figures": "claims report"},
     {"networks": "initializers models connectome"},
     {"rules": "rules oracles"},
-    {"analyses": "lyapunov lowrank laziness"},
-    {"training": "optimizers flossing ahead train teacher", "theory": "linear two_layers"},
+    {"analyses": "lyapunov lowrank laziness measures"},
+    {"training": "optimizers flossing settings state fit ahead train teacher", "theory": "linear two_layers"},
     {"sweeps": "store runs compute sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
 ]

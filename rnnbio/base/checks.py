@@ -18,6 +18,7 @@ import typing
 import numpy as np
 import torch
 from torch import Tensor
+from .help import arguments_of
 
 # %% ../../nbs/lib/99_checks.ipynb #c0d8b3bc
 def shown(value) -> str:
@@ -294,6 +295,7 @@ def checked(
     "Refuse arguments that are not what their annotation says, in words that name them."
     if isinstance(function, type):
         function.__init__ = checked(function.__init__)
+        function.__doc__ = inspect.cleandoc(function.__doc__ or "") + arguments_of(function)
         return function
     signature, checks = inspect.signature(function), {}
     for name, p in signature.parameters.items():
@@ -308,6 +310,7 @@ def checked(
         for name, check in checks.items():
             if name in given: given[name] = check(name, given[name])
         return function(*bound.args, **bound.kwargs)
+    call.__doc__ = inspect.cleandoc(function.__doc__ or "") + arguments_of(function)
     return call
 
 _NUMBERS = {int: lambda what, v: count(what, v, -LARGEST), float: real, bool: flag, str: text}

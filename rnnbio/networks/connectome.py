@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from ..base.checks import checked, numbers, one_of, real, shown, tensor, text
 from ..base.data import File, content, data_root, fetch
-from .initializers import structured
+from .initializers import INITIALIZERS, structured
 from ..base.machine import user_path
 
 # %% ../../nbs/lib/12_connectome.ipynb #52d606cd
@@ -190,6 +190,7 @@ def spatial_synapses(
     return there * (SPREAD * size).exp().round().clamp(min=1)
 
 # %% ../../nbs/lib/12_connectome.ipynb #b0d3e821
+@INITIALIZERS.add
 @checked
 @dataclass(frozen=True)
 class connectome(structured):

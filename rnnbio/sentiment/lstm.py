@@ -20,10 +20,9 @@ import xarray as xr
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
-from tqdm.auto import tqdm
 from ..base.checks import checked, count, numbers, one_of, real, shown
 from ..sweeps.compute import checkpoint_s, endings
-from ..base.machine import device_name, pick_device, quiet
+from ..base.machine import device_name, pick_device, progress_bar
 from ..base.plots import figure_style
 from ..base.seeds import generator
 from .corpus import PAD, Corpus, Split
@@ -189,10 +188,10 @@ def _train(model, corpus, config, key, store, progress) -> None:
     every, clock, saved, diverged, resumed_at = (checkpoint_s(), time.monotonic() - spent,
                                                  time.monotonic(), -1, begin)
     kept = lambda: f"stopped: the next call goes on from what {store.root} holds"
-    bar = tqdm(range(begin, config["epochs"]), desc=f"LSTM, seed {config['seed']}", unit="epoch",
-               disable=quiet(progress))
-    with endings(kept) as asked, bar:
-        for epoch in bar:
+    with endings(kept) as asked, \
+         progress_bar(config["epochs"] - begin, f"LSTM, seed {config['seed']}", progress,
+                      unit="epoch") as bar:
+        for epoch in range(begin, config["epochs"]):
             before = model.weights()
             curves[:2, epoch] = train_epoch(model, optimizer, corpus.train, config["seed"], epoch,
                                             config["batch"])
@@ -201,6 +200,7 @@ def _train(model, corpus, config, key, store, progress) -> None:
                 model.load_state_dict(before); diverged = epoch
                 break
             curves[2:, epoch] = evaluate(model, corpus.valid, config["batch"])
+            bar.update()
             if epoch + 1 == config["epochs"]: break                            # it will be stored
             if (end := asked()) or time.monotonic() - saved >= every:
                 save_checkpoint(store, key[:32], *_checkpoint(model, optimizer, curves, key,

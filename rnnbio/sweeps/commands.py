@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 from ..base.checks import count, parse_json, shown
-from .compute import by_key, compute, failure
+from .compute import by_key, compute, failure, import_all
 from ..base.machine import pick_device
 from ..figures.report import write_report
 from .runs import Run
@@ -90,6 +90,8 @@ def main(
         command.add_argument("file", help="a sweep as JSON (Sweep.to_json), or a figure's JSON")
         if name != "show":
             command.add_argument("--device", default="auto", help="auto, cpu or cuda")
+            command.add_argument("--import", dest="modules", metavar="MODULE", action="append",
+                                 default=[], help="of a task or the like of your own")
         if name == "run":
             command.add_argument("--netcdf", help="also write the results to this file")
             command.add_argument("--shard", metavar="I/N", type=_part,
@@ -102,8 +104,10 @@ def main(
                             report="every claim's verdict, into figures/paper/REPORT.md").items():
         commands.add_parser(name, help=words)
     asked = parser.parse_args(argv)
-    try: return _COMMANDS[asked.command](asked, Store())
-    except (KeyboardInterrupt, OSError, Refused) as e:
+    try:
+        import_all(getattr(asked, "modules", []))
+        return _COMMANDS[asked.command](asked, Store())
+    except (KeyboardInterrupt, ImportError, OSError, Refused) as e:
         print(str(e) or "stopped", file=sys.stderr)
         # 130: as shells say it of Ctrl-C
         return 130 if isinstance(e, KeyboardInterrupt) else 1

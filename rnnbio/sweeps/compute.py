@@ -8,6 +8,7 @@ __all__ = ['ENDING', 'endings', 'by_key', 'client_of', 'compute', 'failure', 'ch
 
 # %% ../../nbs/lib/73_compute.ipynb #27030f81
 import hashlib
+import importlib
 import json
 import math
 import os
@@ -22,13 +23,12 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 from ..base.checks import checked, shown
 from ..training.flossing import floss
 from ..networks.models import LeakyRNN, Params
-from ..base.machine import asked_number, device_name, quiet, stoppable, whole
-from ..rules.rules import Rule
-from .runs import SPECS, Run, from_data, measure_of, task_of
+from ..base.machine import asked_number, device_name, progress_bar, stoppable, whole
+from ..analyses.measures import measure_of
+from .runs import Run, own, task_of
 from .store import Store, load_checkpoints, store_of, save_checkpoint
 from ..base.threads import get_threads, set_threads
 from ..training.train import State, measured_at, train
@@ -47,15 +47,15 @@ def run_bytes(run:Run, task) -> int:
     # trials
     numbers = 15 * (n + task.n_out) * z + T * B * (task.n_in + task.n_out + 3)
     # activity, slopes and credit of every step;
-    if run.backend == "cuda" or run.rule["forward"]:
+    if run.backend == "cuda" or run.rule.forward:
         numbers += 6 * T * B * z                          # compiled, only each thread keeps them
-    if run.rule["forward"]: numbers += 4 * B * n * n * z  # influence
+    if run.rule.forward: numbers += 4 * B * n * n * z  # influence
     curves = 32 * run.steps                               # single and double
     return {"float32": 4, "float64": 8}[run.dtype] * numbers + curves + task.block_bytes(B)
 
 def scratch_bytes(run:Run, task) -> int:
     "Memory for the run that each thread is at: activity, credit, outputs and errors of every step."
-    if run.backend == "cuda" or run.rule["forward"]: return 0       # counted in every run's
+    if run.backend == "cuda" or run.rule.forward: return 0       # counted in every run's
     T, B, n, z = task.steps, run.n_trials, run.n_hidden, run.n_hidden + task.n_in + 1
     return {"float32": 4,
             "float64": 8}[run.dtype] * get_threads() * (T + 1) * B * (z + n + 2 * task.n_out)
@@ -130,8 +130,8 @@ def compute(
                     "done; "
                     f"the next call goes on from what {store.root} holds")
     with endings(kept, held=client is None) as asked, \
-         tqdm(total=total, desc=f"{len(missing)} runs", unit="step", unit_scale=True,
-              disable=quiet(progress)) as bar:
+         progress_bar(total, f"{len(missing)} runs", progress, unit="step", unit_scale=True,
+                      leave=True) as bar:
         if client is None:
             _compute_here(todo, states, store, bar, failed, lambda: asked() or stop and stop())
         else: _on_cluster(client, todo, states, store, bar, failed)
@@ -183,7 +183,7 @@ def _compute_together(runs:dict[str, Run], states, store, bar, failed, stop) -> 
     except Exception as e:
         if len(runs) == 1:
             (key, run), = runs.items()
-            failed[key] = dict(reason=f"{type(e).__name__}: {e}", run=run.model_dump(),
+            failed[key] = dict(reason=f"{type(e).__name__}: {e}", run=run.data(),
                                traceback=traceback.format_exc())
         else:
             for key, run in runs.items():
@@ -208,12 +208,8 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
             last[0] = time.monotonic()
         if end: raise KeyboardInterrupt
 
-    measure = {name: measure_of(name, some, task, params) for name in some.measures}
-    fit = train(model, params, task, Rule(**some.rule), [run.lr for run in runs.values()],
-                some.steps, some.n_trials, from_data("optimizer", some.optimizer, SPECS),
-                some.trained or None, some.keep_signs,
-                from_data("floss", some.floss, SPECS) if some.floss else None, some.every, measure,
-                progress=False, resume=resume, watch=watch)
+    training = some.training(lr=[run.lr for run in runs.values()])
+    fit = train(model, params, task, training, progress=False, resume=resume, watch=watch)
     if fit.lost:
         # no result: it says nothing of the network
         raise RuntimeError(f"the task gave no batch: {fit.lost[0]}")
@@ -231,11 +227,11 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
 
 def _networks(runs, task) -> tuple[LeakyRNN, Params]:
     "The networks of an ensemble before training."
-    some, spec = runs[0], lambda run, name: from_data(name, getattr(run, name), SPECS)
+    some = runs[0]
     model = LeakyRNN(task.n_in, some.n_hidden, task.n_out, some.alpha, some.activation, some.bias,
                      some.form)
-    params = [model.init([run.seed], spec(run, "recurrent"), spec(run, "input"),
-                         spec(run, "output"), dtype=getattr(torch, some.dtype)) for run in runs]
+    params = [model.init([run.seed], run.recurrent, run.input, run.output,
+                         dtype=getattr(torch, some.dtype)) for run in runs]
     return model, Params.cat(params).to(device=some.backend)
 
 def _checkpoint(keys, state:State) -> tuple[dict, dict]:
@@ -255,14 +251,14 @@ def _resumable(missing, store) -> dict[str, tuple[int, State]]:
             for i, key in enumerate(about["keys"]):
                 if key in missing and (key not in found or found[key][0] < about["step"]):
                     # nothing of the others is kept
-                    own = lambda v, axis=0: v.narrow(axis, i, 1).clone()
-                    part = lambda of: {n.removeprefix(of): own(v) for n, v in t.items()
+                    mine = lambda v, axis=0: v.narrow(axis, i, 1).clone()
+                    part = lambda of: {n.removeprefix(of): mine(v) for n, v in t.items()
                                        if n.startswith(of)}
                     measured = {step: {n: v[:, k].numpy() for n, v in part("measured/").items()}
                                 for k, step in enumerate(about["measured"])}
-                    state = State(about["step"], own(t["theta"]), part("memory/"),
-                                  own(t["curves"], 1),
-                                  own(t["diverged"]), own(t["first"]), measured)
+                    state = State(about["step"], mine(t["theta"]), part("memory/"),
+                                  mine(t["curves"], 1),
+                                  mine(t["diverged"]), mine(t["first"]), measured)
                     found[key] = about["step"], state
         except (LookupError, TypeError) as e:
             warnings.warn(f"checkpoint {path.name} lacks what training needs and is not used: "
@@ -303,7 +299,7 @@ def _shapes(result) -> str:
 
 def _params(results, start) -> Params:
     if start:
-        settings = lambda r: {k: v for k, v in r.config.items() if k != "versions"}
+        settings = lambda r: {k: v for k, v in r.config.items() if k not in ("versions", "own")}
         runs = [Run(**settings(r) | dict(backend="cpu")) for r in results]
         return Params.cat([_networks([run], task_of(run))[1] for run in runs])
     stack = lambda name: torch.stack([r.tensors[name] for r in results])
@@ -345,11 +341,34 @@ def _model(result) -> LeakyRNN:
 # the compiled kernels use all of a worker's threads, and must not be called from two
 _one_piece = threading.Lock()
 
+def modules_of(runs) -> list[str]:
+    """Modules of what the package does not bring; ValueError for what is defined where a worker
+    cannot find it."""
+    found = set()
+    for registry, name in {pair for run in runs for pair in own(run)}:
+        module = registry[name].__module__
+        if module == "__main__":
+            raise ValueError(f"{registry.what} {name!r} is defined in a notebook or a script, "
+                             "where "
+                             "workers cannot find it: put it in a module that they can import")
+        found.add(module)
+    return sorted(found)
+
+def import_all(modules:list[str]) -> None:
+    "So that what they define has its name here too; ImportError in words."
+    for module in modules:
+        try: importlib.import_module(module)
+        except ImportError as e:
+            raise ImportError(f"{module}, in which a task, initializer, optimizer or measure of "
+                              f"these runs is defined, cannot be imported here: {e}") from e
+
 def _compute_piece(
     runs:dict[str, dict],    # key: settings
     root:str,                # the store
+    modules:list[str],       # that define what they name
 ) -> dict:                   # what raised, as in `compute`
     "What a worker does."
+    import_all(modules)
     from distributed import get_worker   # an extra
     worker = get_worker()
     this = worker.state.tasks[worker.get_current_task()]
@@ -375,7 +394,7 @@ def _on_cluster(client, todo:list[dict[str, Run]], states, store, bar, failed) -
         for (key, run), in [tuple(p.items())
                             for p in _tried(client, [piece], states, store, bar, failed)]:
             failed[key] = dict(reason="KilledWorker: every worker that tried this run died",
-                               run=run.model_dump(), traceback="")
+                               run=run.data(), traceback="")
     if lost := [key for piece in todo for key in piece if key not in failed and key not in store]:
         raise OSError(f"workers have computed {len(lost)} runs that are not in {store.root} here: "
                       "they need to see the same folder under the same name")
@@ -384,8 +403,9 @@ def _tried(client, pieces, states, store, bar, failed) -> list[dict[str, Run]]:
     "Send the pieces and wait for them; those whose workers died, again and again."
     from distributed import KilledWorker   # an extra
     root, killed = str(store.root.resolve()), []
-    sent = {client.submit(_compute_piece, {key: run.model_dump() for key, run in piece.items()},
-                          root, pure=False): piece for piece in pieces}
+    modules = modules_of(run for piece in pieces for run in piece.values())
+    sent = {client.submit(_compute_piece, {key: run.data() for key, run in piece.items()},
+                          root, modules, pure=False): piece for piece in pieces}
     try:
         for future in _finished(client, list(sent)):
             piece = sent[future]
@@ -431,18 +451,18 @@ def seconds_per_run(
         update = staticmethod(lambda n: stamps.append(time.perf_counter()))
         root, __contains__, save = (Path("nowhere"), lambda self, key: False,
                                     lambda self, results: None)
-    plain = {r.key(): r for r in (r.model_copy(update=dict(steps=steps, floss=None, measures=(),
-                                                           every=None)) for r in runs)}
+    plain = {r.key(): r for r in (replace(r, steps=steps, floss=None, measures=(), every=None)
+                                     for r in runs)}
     _train_together(plain, {}, Nothing(), Nothing(), checkpoints=False)
     begin = time.perf_counter()
     model, params = _networks(runs, task)
     total = time.perf_counter() - begin + (stamps[-1] - stamps[0]) / (steps - 1) * run.steps
     if run.floss:
-        how = from_data("floss", run.floss, SPECS)
+        how = run.floss
         total += (_seconds(lambda: floss(model, params, task, replace(how, steps=1))) * how.steps
                   * (1 + ((run.steps - 1) // how.every if how.every else 0)))
     for name in run.measures:
-        total += (_seconds(lambda: measure_of(name, run, task, params)(model, params))
+        total += (_seconds(lambda: measure_of(name, task, run.n_trials, params)(model, params))
                   * len(measured_at(run.steps, run.every)))
     return total / len(runs)
 

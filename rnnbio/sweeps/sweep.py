@@ -17,16 +17,20 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from fastcore.basics import patch
-from ..base.checks import (checked, count, known_options, numbers, one_of, parse_json, plain, real,
+from ..base.checks import (checked, count, known_options, numbers, one_of, parse_json, plain,
+                                real,
                            shown, text)
-from .compute import client_of, compute, run_bytes, scratch_bytes, seconds_per_run, together
+from .compute import (client_of, compute, run_bytes, scratch_bytes, seconds_per_run,
+                                   together)
 from ..base.curves import final_loss
 from ..base.machine import pick_device
 from ..networks.initializers import gaussian
 from ..rules.rules import Rule
-from .runs import SPECS, Run, from_data, python_value, rule_of, setting, spec_data, task_of
+from .runs import Run, python_value, setting, spec_data, spec_of, task_of
+from ..training.settings import rule_of
 from .store import SOURCE, Corrupt, Store, store_of
 from ..training.train import measured_at
+from ..tasks.base import Task
 
 # %% ../../nbs/lib/71_sweep.ipynb #7e89c80a
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class Sweep:
         # any library
         **settings,
     ):
-        known_options("Sweep", settings, [*Run.model_fields, "gain"])
+        known_options("Sweep", settings, [*(f.name for f in fields(Run)), "gain"])
         if {"gain", "recurrent"} <= set(settings):
             raise ValueError("give gain or recurrent, not both: gain=g means recurrent=gaussian(g)")
         sizes = {name: len(v) for name, v in settings.items() if _is_axis(name, v)}
@@ -156,7 +160,8 @@ class Sweep:
     def _label(value):
         if isinstance(value, Rule): return value.name
         if isinstance(value, dict) and "kind" in value:
-            value = from_data("specification", value, SPECS)
+            value = spec_of(value)
+        if isinstance(value, Task): return _task_label(value)
         if value is None: return "none"
         return value if isinstance(value, (str, int, float, bool)) else repr(value)
 
@@ -288,6 +293,11 @@ class Sweep:
         return xr.Dataset(data, self.coords() | {"step": np.arange(steps)} | at,
                           {"sweep": self.to_json()})
 
+def _task_label(task) -> str:
+    "A task on an axis: its name, and the options that are not its defaults."
+    kind, *options = spec_data(task).items()
+    return kind[1] + (f"({', '.join(f'{k}={v!r}' for k, v in options)})" if options else "")
+
 def _data(value):
     "A setting as plain data; `_special`, `from_data` and `rule_of` make it again."
     if isinstance(value, (list, tuple)): return [_data(v) for v in value]
@@ -309,7 +319,7 @@ def _special(value):
 
 def _run(cell:dict) -> Run:
     "The run of one combination of settings."
-    cell = {("recurrent" if name == "gain" else name): spec_data(gaussian(v)) if name == "gain"
+    cell = {("recurrent" if name == "gain" else name): gaussian(v) if name == "gain"
             else v for name, v in cell.items()}
     return Run(**cell)
 

@@ -6,13 +6,13 @@
 __all__ = ['BLOCK', 'PROBE_SEED', 'TASKS', 'Task', 'as_trials', 'check_task', 'list_tasks', 'get_task']
 
 # %% ../../nbs/lib/21_tasks.ipynb #771099b6
-import importlib
 import threading
 import numpy as np
 import torch
 from fastcore.basics import patch
 from ..base.checks import checked, count, known_options, one_of, shown
 from ..base.machine import asked_number
+from ..base.registry import Registry
 from ..base.seeds import generator
 from ..base.trials import Trials, check_targets
 
@@ -30,7 +30,6 @@ class Task:
     input_names:tuple; output_names:tuple
     # duration of a step, for plots; None: the task has no physical time
     step_ms:float|None = None
-    options:tuple = ()              # what get_task takes
     deviations:str = ""             # where this differs from the paper it comes from
     padded:bool = False             # do some trials end, or stop to count, before the last step?
 
@@ -153,18 +152,7 @@ def check_task(
                     f"steps and sample(n_trials, seed, step)), got {shown(task)}")
 
 # %% ../../nbs/lib/21_tasks.ipynb #5c279299
-TASKS = {                                                # name: (module, class)
-    "romo":    ("rnnbio.tasks.romo", "Romo"),
-    "2af":     ("rnnbio.tasks.neurogym", "PerceptualDecision"),
-    "dms":     ("rnnbio.tasks.neurogym", "DelayMatch"),
-    "context": ("rnnbio.tasks.neurogym", "ContextDecision"),
-    "flipflop": ("rnnbio.tasks.schuessler", "FlipFlop"),
-    "mante":   ("rnnbio.tasks.schuessler", "Mante"),
-    "mapping": ("rnnbio.tasks.schuessler", "Mapping"),
-    "cosine":  ("rnnbio.tasks.schuessler", "Cosine"),
-    "pattern": ("rnnbio.tasks.pattern", "Pattern"),
-    "digits":  ("rnnbio.tasks.digits", "Digits"),
-}
+TASKS = Registry("task")
 
 @checked
 def list_tasks() -> list[str]:
@@ -177,10 +165,7 @@ def get_task(
     **options,      # the task's own: dt, timing, ...
 ) -> Task:
     "A task by name; an unknown name or option raises and lists the valid ones."
-    module, cls = TASKS[one_of("task", name, TASKS)]
-    cls = getattr(importlib.import_module(module), cls)
-    known_options(f"task {name}", options, cls.options)
-    return cls(**options)
+    return TASKS.of({"kind": name, **options})
 
 # %% ../../nbs/lib/21_tasks.ipynb #a0201d60
 @patch

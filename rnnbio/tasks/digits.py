@@ -7,12 +7,13 @@ __all__ = ['MNIST', 'VALID', 'DEVIATIONS', 'read_idx', 'read_mnist', 'Digits']
 
 # %% ../../nbs/lib/26_digits.ipynb #24cce53c
 import math
+from dataclasses import dataclass
 import numpy as np
 import torch
 from ..base.checks import count, one_of, shown
 from ..base.data import File, content, fetch
 from ..base.seeds import generator
-from .base import Task, as_trials
+from .base import TASKS, Task, as_trials
 from ..base.trials import Trials
 
 # %% ../../nbs/lib/26_digits.ipynb #ca05371d
@@ -69,25 +70,27 @@ def read_mnist(
 # fraction of the digits that is held out: 5000 of 60 000 (liu2024); 359 of 1797
 VALID = {"mnist": 1 / 12, "scikit-learn": 1 / 5}
 
+@TASKS.add
+@dataclass(frozen=True, eq=False, repr=False)
 class Digits(Task):
     "Which digit was it, row by row? (sequential MNIST; liu2024.)"
-    name, loss, n_out, options = "digits", "cross-entropy", 10, ("source",)
+    # mnist, fetched when it is not there (12 MB); or scikit-learn: its 1797 digits of 8 x 8 pixels,
+    # which are NOT MNIST
+    source:str = "mnist"
+
+    name, loss, n_out = "digits", "cross-entropy", 10
     output_names = tuple("0123456789")
 
-    def __init__(self,
-        # mnist, fetched when it is not there (12 MB); or scikit-learn: its 1797 digits of 8 x 8
-        # pixels, which are NOT MNIST
-        source:str="mnist",
-    ):
-        self.source = one_of("source", source, VALID)
-        self.images, self.labels, self.white = (*read_mnist(),
-                                                255) if source == "mnist" else _scikit_learn()
-        order = generator(0, f"digits/{source}").permutation(len(self.labels))
-        held = round(len(order) * VALID[source])
-        self.train, self.valid = order[held:], order[:held]
-        self.steps, self.n_in = self.images.shape[1:]
-        self.input_names = tuple(f"column {i + 1}" for i in range(self.n_in))
-        self.deviations = DEVIATIONS[source]
+    def __post_init__(self):
+        one_of("source", self.source, VALID)
+        mnist = self.source == "mnist"
+        images, labels, white = (*read_mnist(), 255) if mnist else _scikit_learn()
+        order = generator(0, f"digits/{self.source}").permutation(len(labels))
+        held = round(len(order) * VALID[self.source])
+        names = tuple(f"column {i + 1}" for i in range(images.shape[2]))
+        vars(self).update(images=images, labels=labels, white=white, train=order[held:],
+                          valid=order[:held], steps=images.shape[1], n_in=images.shape[2],
+                          input_names=names, deviations=DEVIATIONS[self.source])
 
     def trials(self,
         images,     # grey levels, [digit, row, column]

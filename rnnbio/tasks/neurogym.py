@@ -10,10 +10,11 @@ __all__ = ['read_timing', 'duration_limits', 'draw_durations', 'NeurogymTask', '
 import copy
 import math
 import warnings
+from dataclasses import dataclass
 import numpy as np
 from ..base.checks import checked, count, flag, known_options, numbers, one_of, real, shown
 from ..base.seeds import generator
-from .base import Task
+from .base import TASKS, Task
 from ..base.trials import Trials
 
 # %% ../../nbs/lib/24_neurogym.ipynb #d91f70b0
@@ -80,55 +81,56 @@ def draw_durations(
     return found
 
 # %% ../../nbs/lib/24_neurogym.ipynb #500b973d
+@dataclass(frozen=True, eq=False, repr=False)
 class NeurogymTask(Task):
     "A task of neurogym. Subclasses name the environment and write `conditions` and `build`."
-    loss, env_name, step_ms = "cross-entropy", "", 100.
-    options = ("dt", "timing", "sigma", "batching", "seq_len", "source")
-    env_options:dict = {}          # what else the environment is made with
-    short:dict = {}                # the timing of liu2024: 8 steps of 100 ms
-    cued = False                   # does an input say when to answer?
+    dt:float = 100               # step in ms (neurogym's default)
+    # period: duration in ms, to change neurogym's defaults; "short": liu2024's, 800 ms in all
+    timing:dict|str|None = None
+    sigma:float = 1.             # input noise: its standard deviation is sigma / sqrt(dt)
+    batching:str = "trial"       # a trial a row; stream: rows cut from a continuous stream
+    seq_len:int = 100            # steps of a row of the stream (yang2020's notebook)
+    source:str = "vectorised"    # or neurogym: trial by trial from the environment
 
-    def __init__(self,
-        dt=100,                      # step in ms (neurogym's default)
-        # period: duration in ms, to change neurogym's defaults; "short": liu2024's, 800 ms in all
-        timing:dict|str|None=None,
-        sigma:float=1.,              # input noise: its standard deviation is sigma / sqrt(dt)
-        # trial: a trial a row; stream: rows cut from a continuous stream
-        batching:str="trial",
-        seq_len:int=100,             # steps of a row of the stream (yang2020's notebook)
-        source:str="vectorised",     # vectorised, or neurogym: trial by trial from the environment
-    ):
+    loss, env_name = "cross-entropy", ""
+    env_options = {}             # what else the environment is made with
+    short = {}                   # the timing of liu2024: 8 steps of 100 ms
+    cued = False                 # does an input say when to answer?
+
+    def __post_init__(self):
+        timing, dt = self.timing, self.dt
         if isinstance(timing, str) and timing == "short": timing = self.short
         if not isinstance(timing, dict | None) or not all(isinstance(name, str)
                                                           for name in timing or {}):
             raise ValueError(f"timing must be a dictionary {{period: ms}} or 'short', got "
                              f"{shown(timing)}")
         ngym = _neurogym()
-        self.step_ms, sigma = real("dt", dt, 1e-9), real("sigma", sigma, 0, 1e18)
-        if not isinstance(dt, (int, float)): dt = self.step_ms
+        step_ms, sigma = real("dt", dt, 1e-9), real("sigma", self.sigma, 0, 1e18)
+        if not isinstance(dt, (int, float)): dt = step_ms
         with warnings.catch_warnings():
             # gymnasium misses metadata that neurogym's environments never had
             warnings.simplefilter("ignore")
-            self.env = ngym.make(self.env_name, dt=dt, sigma=sigma, **self.env_options).unwrapped
-        known_options(f"timing of task {self.name}", timing or {}, self.env.timing)
-        self.env.timing |= timing or {}
-        timings = {period: read_timing(period, t) for period, t in self.env.timing.items()}
+            env = ngym.make(self.env_name, dt=dt, sigma=sigma, **self.env_options).unwrapped
+        known_options(f"timing of task {self.name}", timing or {}, env.timing)
+        env.timing |= timing or {}
+        timings = {period: read_timing(period, t) for period, t in env.timing.items()}
         plain = {"constant": float, "choice": list, "uniform": lambda v: ("uniform", tuple(v)),
                  "truncated_exponential": lambda v: ("truncated_exponential", tuple(v))}
         # as the environment can read it: no numbers of other libraries
-        self.env.timing |= {period: plain[kind](values)
-                            for period, (kind, values) in timings.items()
-                            if not callable(self.env.timing[period])}
-        self.batching, self.source = (one_of("batching", batching, ("trial", "stream")),
-                                      one_of("source", source, ("vectorised", "neurogym")))
+        env.timing |= {period: plain[kind](values) for period, (kind, values) in timings.items()
+                       if not callable(env.timing[period])}
+        one_of("source", self.source, ("vectorised", "neurogym"))
+        by_trial = one_of("batching", self.batching, ("trial", "stream")) == "trial"
         limits = {period: duration_limits(*read, dt) for period, read in timings.items()}
-        self.longest = int(sum(most for _, most in limits.values()) / dt)
+        longest = int(sum(most for _, most in limits.values()) / dt)
         if limits["decision"][0] < dt:
             raise ValueError(f"timing of decision must be at least one step of dt = {dt} ms, got "
-                             f"{shown(self.env.timing['decision'])}")
-        self.steps = self.longest if batching == "trial" else count("seq_len", seq_len)
-        self.padded = batching == "trial" and any(least < most for least, most in limits.values())
-        self.n_in, self.n_out = self.env.observation_space.shape[0], int(self.env.action_space.n)
+                             f"{shown(env.timing['decision'])}")
+        vars(self).update(
+            env=env, step_ms=step_ms, longest=longest, n_in=env.observation_space.shape[0],
+            steps=longest if by_trial else count("seq_len", self.seq_len),
+            padded=by_trial and any(least < most for least, most in limits.values()),
+            n_out=int(env.action_space.n))
 
     def periods(self, rng, n_trials) -> dict[str, tuple]:
         """First step and end of each period of each trial, and of the trial, as the environment
@@ -300,6 +302,8 @@ def _pulled(theta, angle, coherence):
     # ring of channels pulled towards an angle, [trial, channel]
     return np.cos(theta - angle[:, None]) * (coherence / 200)[:, None] + .5
 
+@TASKS.add
+@dataclass(frozen=True, eq=False, repr=False)
 class PerceptualDecision(NeurogymTask):
     "PerceptualDecisionMaking-v0 of neurogym 2.3.1 (britten1992): 2AF of zhang2024 and liu2024."
     name, env_name = "2af", "PerceptualDecisionMaking-v0"
@@ -330,6 +334,8 @@ class PerceptualDecision(NeurogymTask):
         return _references(self, lambda: choice_entropy(_discriminability(self)))
 
 # %% ../../nbs/lib/24_neurogym.ipynb #fa84ff03
+@TASKS.add
+@dataclass(frozen=True, eq=False, repr=False)
 class DelayMatch(NeurogymTask):
     "DelayMatchSample-v0 of neurogym 2.3.1 (miller1996): DMS of zhang2024 and liu2024."
     name, env_name, cued = "dms", "DelayMatchSample-v0", True
@@ -365,25 +371,25 @@ class DelayMatch(NeurogymTask):
         return _references(self, lambda: match_entropy(mu("sample"), mu("test")))
 
 # %% ../../nbs/lib/24_neurogym.ipynb #5dc258dc
+@TASKS.add
+@dataclass(frozen=True, eq=False, repr=False)
 class ContextDecision(NeurogymTask):
     "ContextDecisionMaking-v0 of neurogym 2.3.1 (mante2013): CXT of liu2024."
+    explicit:bool = True     # an input says which source counts; False: always the first
+
     name, env_name = "context", "ContextDecisionMaking-v0"
     short = dict(fixation=0, stimulus=200, delay=500, decision=100)
-    options = NeurogymTask.options + ("explicit",)
     output_names = ("fixate", "choose 1", "choose 2")
     deviations = ("The context is given as an input, unlike neurogym 2.3.1's default, in which one "
                   "fixed source counts and nothing depends on context. Trials differ in length; "
                   "rows are padded at the end, where nothing counts.")
 
-    def __init__(self,
-        explicit:bool=True,     # an input says which source counts; False: always the first
-        **options,              # as for every neurogym task
-    ):
-        explicit = flag("explicit", explicit)
-        self.env_options = dict(use_expl_context=explicit)
-        self.input_names = ("fixation", "source 1a", "source 1b", "source 2a",
-                            "source 2b") + ("context 1", "context 2") * explicit
-        super().__init__(**options)
+    def __post_init__(self):
+        explicit = flag("explicit", self.explicit)
+        names = ("fixation", "source 1a", "source 1b", "source 2a", "source 2b")
+        vars(self).update(env_options=dict(use_expl_context=explicit),
+                          input_names=names + ("context 1", "context 2") * explicit)
+        super().__post_init__()
 
     def conditions(self, rng, n_trials):
         pick = lambda values: rng.choice(values, n_trials)

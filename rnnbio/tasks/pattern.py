@@ -6,36 +6,38 @@
 __all__ = ['Pattern']
 
 # %% ../../nbs/lib/25_pattern.ipynb #dcaec9a8
+from dataclasses import dataclass
 import numpy as np
 from ..base.checks import count, real
 from ..base.seeds import generator
-from .base import Task
+from .base import TASKS, Task
 
 # %% ../../nbs/lib/25_pattern.ipynb #1ba20cad
+@TASKS.add
+@dataclass(frozen=True, eq=False, repr=False)
 class Pattern(Task):
     """Produce a wave (Eq. 1; liu2024 Fig. 18, liu2022). The pattern is part of the task, not of
     the individual: all seeds learn the same."""
+    pattern:int = 0      # which wave and frozen input
+    noise:float = .1     # fresh on each trial: standard deviation, where that of the frozen is 1
+    steps:int = 100      # in the second
+
     name, loss = "pattern", "squared error"
-    n_in, n_out, step_ms = 20, 1, 10.
+    n_in, n_out = 20, 1
     input_names, output_names = tuple(f"noise {i + 1}" for i in range(20)), ("wave",)
-    options = ("pattern", "noise", "steps")
     deviations = ("Neither paper gives its construction; sines, frozen input and noise are ours, "
                   "after bellec2020.")
 
-    def __init__(self,
-        pattern:int=0,     # which wave and frozen input
-        # fresh on each trial: its standard deviation, where that of the frozen input is 1
-        noise:float=.1,
-        steps:int=100,     # in the second
-    ):
+    def __post_init__(self):
         # 11: the fastest sine needs more than two steps a period
-        self.noise, self.steps = real("noise", noise, 0, 1e18), count("steps", steps, 11)
-        self.step_ms, rng = 1000 / self.steps, generator(count("pattern", pattern, 0), "pattern")
-        t, cycles = np.arange(self.steps)[:, None] / self.steps, np.array([1, 2, 3, 5])
+        noise, steps = real("noise", self.noise, 0, 1e18), count("steps", self.steps, 11)
+        rng = generator(count("pattern", self.pattern, 0), "pattern")
+        t, cycles = np.arange(steps)[:, None] / steps, np.array([1, 2, 3, 5])
         wave = (rng.uniform(.5, 2, 4)
                 * np.sin(2 * np.pi * (cycles * t + rng.uniform(0, 1, 4)))).sum(1)
-        self.wave, self.frozen = (wave / abs(wave).max(),
-                                  rng.standard_normal((self.steps, self.n_in)))
+        vars(self).update(noise=noise, steps=steps, step_ms=1000 / steps,
+                          wave=wave / abs(wave).max(),
+                          frozen=rng.standard_normal((steps, self.n_in)))
 
     def draw(self, rng, n_trials):
         inputs = self.frozen[:, None] + self.noise * rng.standard_normal((self.steps, n_trials,

@@ -6,30 +6,32 @@
 __all__ = ['Romo']
 
 # %% ../../nbs/lib/22_romo.ipynb #62ee0d66
+from dataclasses import dataclass
 import numpy as np
 from ..base.checks import numbers, real, whole_numbers
-from .base import Task
+from .base import TASKS, Task
 
 # %% ../../nbs/lib/22_romo.ipynb #72f243d1
+@TASKS.add
+@dataclass(frozen=True, eq=False, repr=False)
 class Romo(Task):
     "Which of two pulses was higher? (schuessler2020; zhang2024's main task.) Noiseless."
+    dt:float = .5      # step, in time constants; durations are truncated to steps
+
     name, loss, padded = "romo", "squared error", True
     n_in, n_out = 1, 2
     input_names, output_names = ("pulse",), ("first higher", "second higher")
-    options = ("dt",)
     deviations = ("None known from schuessler2020's task. zhang2024 uses the same 56 steps of dt = "
                   "0.5; with its leak read literally (alpha = 0.5) e-prop hardly learns, "
                   "so figures use alpha = 0.8, which amounts to a time constant of 2.5.")
 
-    def __init__(self,
-        dt:float=.5,      # step, in time constants; durations are truncated to steps
-    ):
-        self.dt = real("dt", dt, 1e-9, 1.0000001,
-                       "a pulse lasts 1 time constant and must hold a step")
-        steps = lambda duration: int(duration / self.dt + 1e-9)
-        self.fixation, self.pulse, self.wait, self.decision = (steps(3), steps(1), steps(5),
-                                                               steps(10))
-        self.shortest, self.longest, self.steps = steps(2), steps(8), steps(28)
+    def __post_init__(self):
+        dt = real("dt", self.dt, 1e-9, 1.0000001,
+                  "a pulse lasts 1 time constant and must hold a step")
+        steps = lambda duration: int(duration / dt + 1e-9)
+        vars(self).update(dt=dt, fixation=steps(3), pulse=steps(1), wait=steps(5),
+                          decision=steps(10), shortest=steps(2), longest=steps(8),
+                          steps=steps(28))
 
     def draw(self, rng, n_trials):
         a = np.empty((2, n_trials)); again = np.ones(n_trials, bool)

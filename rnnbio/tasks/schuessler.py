@@ -6,43 +6,48 @@
 __all__ = ['FlipFlop', 'Mante', 'Mapping', 'Cosine']
 
 # %% ../../nbs/lib/23_schuessler.ipynb #46854cb7
+from dataclasses import dataclass
 import numpy as np
 from ..base.checks import numbers, one_of, real, shown, whole_numbers
-from .base import Task
+from .base import TASKS, Task
 
 # %% ../../nbs/lib/23_schuessler.ipynb #1330406f
 def _steps(duration, dt) -> np.ndarray|int:
     "Whole steps in a duration, truncated as in the paper's code."
     return np.floor(np.asarray(duration) / dt + 1e-9).astype(int)[()]
 
+@dataclass(frozen=True, eq=False, repr=False)
 class _Timed(Task):
-    "A task with a step `dt` in time constants."
-    loss, options = "squared error", ("dt",)
-    def __init__(self, dt:float):
-        self.dt = real("dt", dt, 1e-9, 1.0000001,
-                       "the shortest event lasts 1 time constant and must hold a step")
+    "A task with a step in time constants."
+    dt:float = .5      # step, in time constants
+
+    loss = "squared error"
+
+    def __post_init__(self):
+        vars(self).update(dt=real("dt", self.dt, 1e-9, 1.0000001,
+                                  "the shortest event lasts 1 time constant and must hold a step"))
 
 # %% ../../nbs/lib/23_schuessler.ipynb #6903e571
+@TASKS.add
+@dataclass(frozen=True, eq=False, repr=False)
 class FlipFlop(_Timed):
     "Which pulse was the last? (schuessler2020, Fig. 1a.) Noiseless."
+    # reset: a pulse in one channel sets the other output to 0; memory: each output keeps its own
+    # channel's last sign
+    variant:str = "reset"
+    duration:float = 50.      # of a trial, in time constants (100 for the example of Fig. 1a)
+
     name, n_in, n_out, padded = "flipflop", 2, 2, True
     input_names, output_names = ("channel 1", "channel 2"), ("output 1", "output 2")
-    options = ("dt", "variant", "duration")
     deviations = ("The default is the task of the paper's code and stored figures; the task of its "
                   "text is variant='memory'.")
 
-    def __init__(self,
-        dt:float=.5,             # step, in time constants
-        # reset: a pulse in one channel sets the other output to 0; memory: each output keeps its
-        # own channel's last sign
-        variant:str="reset",
-        duration:float=50.,      # of a trial, in time constants (100 for the example of Fig. 1a)
-    ):
-        super().__init__(dt)
-        self.variant, self.steps = (one_of("variant", variant, ("reset", "memory")),
-                                    _steps(real("duration", duration, 11), self.dt))
-        # as many as can begin in a trial, and one more
-        self.pulses = 1 + -(-self.steps // _steps(10, self.dt))
+    def __post_init__(self):
+        super().__post_init__()
+        one_of("variant", self.variant, ("reset", "memory"))
+        steps = _steps(real("duration", self.duration, 11), self.dt)
+        # as many pulses as can begin in a trial, and one more
+        vars(self).update(steps=steps, pulses=1 + -(-steps // _steps(10, self.dt)))
 
     def draw(self, rng, n_trials):
         shape = self.pulses, n_trials
@@ -100,6 +105,8 @@ class FlipFlop(_Timed):
         return {"silent": float(.5 * .5**2 * begun / counted), "ideal": 0.}
 
 # %% ../../nbs/lib/23_schuessler.ipynb #d96d513f
+@TASKS.add
+@dataclass(frozen=True, eq=False, repr=False)
 class Mante(_Timed):
     "Was the cued signal positive? (schuessler2020, Fig. 1b.)"
     name, n_in, n_out = "mante", 4, 1
@@ -107,13 +114,11 @@ class Mante(_Timed):
     coherences = tuple(s / c for s in (1, -1) for c in (1, 2, 4, 8))
     deviations = "None known."
 
-    def __init__(self,
-        dt:float=.5,     # step, in time constants
-    ):
-        super().__init__(dt)
+    def __post_init__(self):
+        super().__post_init__()
         ends = [_steps(t, self.dt) for t in (3, 20, 5, 20)]
-        self.fixation, self.stimulus, self.delay, self.decision = ends
-        self.steps = sum(ends)
+        vars(self).update(zip(("fixation", "stimulus", "delay", "decision"), ends),
+                          steps=sum(ends))
 
     def draw(self, rng, n_trials):
         return self.build(rng.choice(self.coherences, (2, n_trials)), rng.integers(0, 2, n_trials),
@@ -150,22 +155,22 @@ class Mante(_Timed):
         return {"silent": .5 * .5**2 * share, "ideal": 0.}
 
 # %% ../../nbs/lib/23_schuessler.ipynb #69aa6c6c
+@TASKS.add
+@dataclass(frozen=True, eq=False, repr=False)
 class Mapping(_Timed):
     "Reach a value by the end (schuessler2020, Figs. 3 and 4)."
+    target:float = 1.         # the value to reach
+    duration:float = 101.     # the input begins at 1
+
     name, n_in, n_out = "mapping", 1, 1
     input_names, output_names = ("input",), ("output",)
-    options = ("dt", "target", "duration")
     deviations = ("None known. The loss counts the last time constant, as in the paper's code; its "
                   "text has the end point.")
 
-    def __init__(self,
-        dt:float=.5,
-        target:float=1.,         # the value to reach
-        duration:float=101.,     # the input begins at 1
-    ):
-        super().__init__(dt)
-        self.target, self.steps = real("target", target, -1e18, 1e18, "its square must be a "
-                                       "float32"), _steps(real("duration", duration, 2), self.dt)
+    def __post_init__(self):
+        super().__post_init__()
+        target = real("target", self.target, -1e18, 1e18, "its square must be a float32")
+        vars(self).update(target=target, steps=_steps(real("duration", self.duration, 2), self.dt))
 
     def draw(self, rng, n_trials):
         t = np.broadcast_to(np.arange(self.steps)[:, None], (self.steps, n_trials))
@@ -176,17 +181,19 @@ class Mapping(_Timed):
     def references(self): return {"silent": self.target**2 / 2, "ideal": 0.}
 
 # %% ../../nbs/lib/23_schuessler.ipynb #2be07a78
+@TASKS.add
+@dataclass(frozen=True, eq=False, repr=False)
 class Cosine(_Timed):
     "Swing (schuessler2020, supplement)."
+    dt:float = .1      # step, in time constants
+
     name, n_in, n_out, padded = "cosine", 1, 1, True
     input_names, output_names = ("nothing",), ("output",)
     deviations = "None known."
 
-    def __init__(self,
-        dt:float=.1,     # step, in time constants
-    ):
-        super().__init__(dt)
-        self.steps = _steps(20, self.dt)
+    def __post_init__(self):
+        super().__post_init__()
+        vars(self).update(steps=_steps(20, self.dt))
 
     def draw(self, rng, n_trials):
         t = np.broadcast_to(np.arange(self.steps)[:, None], (self.steps, n_trials))

@@ -9,9 +9,18 @@ __all__ = ['OPTIMIZERS', 'adam', 'sgd', 'clipped_sgd', 'get_optimizer']
 from dataclasses import dataclass
 import torch
 from torch import Tensor
-from ..base.checks import checked, real, shown
+from ..base.checks import checked, real
+from ..base.registry import Registry
 
 # %% ../../nbs/lib/60_optimizers.ipynb #3acda8e6
+OPTIMIZERS = Registry("optimizer")
+
+def _kept(memory, name, like) -> Tensor:
+    "What the optimizer remembers under this name; zeros at first."
+    if name not in memory: memory[name] = torch.zeros_like(like)
+    return memory[name]
+
+@OPTIMIZERS.add
 @checked
 @dataclass(frozen=True)
 class adam:
@@ -24,14 +33,20 @@ class adam:
         for name, below in ("beta1", (1,)), ("beta2", (1,)), ("eps", ()):
             real(name, getattr(self, name), 0, *below)
 
-    def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
-        """The step at learning rate 1 for gradient `g`, the n-th (from 1); `memory` is kept
-        between steps and updated."""
+    def step(self,
+        theta:Tensor,    # the weights, [run, number]; left as they are
+        g:Tensor,        # the direction, of the same shape
+        memory:dict,     # kept between steps and updated: tensors like theta
+        n:int,           # which step, from 1
+    ) -> Tensor:         # what to add to theta at learning rate 1
+        "The n-th step."
         m, v = (_kept(memory, name, g) for name in ("m", "v"))
         m.mul_(self.beta1).add_(g, alpha=1 - self.beta1)
         v.mul_(self.beta2).addcmul_(g, g, value=1 - self.beta2)
         return m / (v / (1 - self.beta2**n)).sqrt_().add_(self.eps).mul_(self.beta1**n - 1)
 
+# %% ../../nbs/lib/60_optimizers.ipynb #25b045b5
+@OPTIMIZERS.add
 @checked
 @dataclass(frozen=True)
 class sgd:
@@ -40,11 +55,12 @@ class sgd:
 
     def __post_init__(self): real("momentum", self.momentum, 0, 1)
 
-    def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
-        "The step at learning rate 1, as for `adam`."
+    def step(self, theta:Tensor, g:Tensor, memory:dict, n:int) -> Tensor:
+        "The n-th step, as for `adam`."
         if self.momentum == 0: return -g
         return -_kept(memory, "m", g).mul_(self.momentum).add_(g)
 
+@OPTIMIZERS.add
 @checked
 @dataclass(frozen=True)
 class clipped_sgd(sgd):
@@ -56,25 +72,14 @@ class clipped_sgd(sgd):
         super().__post_init__()
         real("norm", self.norm, 1e-12)
 
-    def step(self, g:Tensor, memory:dict, n:int) -> Tensor:
-        "The step at learning rate 1, as for `adam`."
+    def step(self, theta:Tensor, g:Tensor, memory:dict, n:int) -> Tensor:
+        "The n-th step, as for `adam`."
         length = g.flatten(1).norm(dim=1).clamp(min=self.norm)
-        return super().step(g * (self.norm / length).view(-1, *[1] * (g.ndim - 1)), memory, n)
+        shorter = g * (self.norm / length).view(-1, *[1] * (g.ndim - 1))
+        return super().step(theta, shorter, memory, n)
 
-OPTIMIZERS = {"adam": adam, "sgd": sgd, "clipped_sgd": clipped_sgd}
-
-def _kept(memory, name, g) -> Tensor:
-    "What the optimizer remembers under this name; zeros at first."
-    if name not in memory: memory[name] = torch.zeros_like(g)
-    return memory[name]
-
-@checked
 def get_optimizer(
     optimizer,       # a name of `OPTIMIZERS`, or one with its settings: adam(eps=1e-6)
 ):
     "The optimizer of that name with its defaults, or the one given."
-    if type(optimizer) in OPTIMIZERS.values(): return optimizer
-    if not (isinstance(optimizer, str) and optimizer in OPTIMIZERS):
-        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, or one with settings, "
-                         f"like sgd(momentum=0.9); got {shown(optimizer)}")
-    return OPTIMIZERS[optimizer]()
+    return OPTIMIZERS.of(optimizer)
