@@ -163,20 +163,20 @@ EXAMPLES = {
     "flossing.floss": dict(how=flossing(steps=1, n_trials=2), at=0),
     "initializers.draw": dict(kind="normal", shape=(2,), stream="recurrent"),
     "initializers.low_rank": dict(rank=2),
-    "kernel_theory.aligned_layer": dict(direction=W[0, 0]),
-    "kernel_theory.small_start": dict(W_1=W[0], W_2=W[0, 0]),
-    "kernel_theory.descend": dict(start=net, beta=W[0, 1], steps=2),
-    "kernel_theory.turned": dict(before=net, after=net),
-    "kernel_theory.small_limit": dict(start=net, beta=W[0, 1]),
-    "kernel_theory.expected_alignment": dict(values=[1.0, 1.0], d=4),
-    "kernel_theory.break_even": dict(d=4),
-    "kernel_theory.anisotropic_teacher": dict(kappa=2.0, d=4),
-    "kernel_theory.power_law_inputs": dict(shape=(2, 3)),
-    "kernel_theory.with_spectrum": dict(W=W, values=None),
-    "kernel_theory.rectified": dict(net=wide, X=torch.zeros(1, 2, 5, 3)),
-    "kernel_theory.rectified_kernel": dict(net=wide, X=torch.ones(1, 2, 5, 3)),
-    "kernel_theory.rectified_networks": dict(shape=(4, 3, 2)),
-    "kernel_theory.learn_rectified": dict(
+    "two_layers.aligned_layer": dict(direction=W[0, 0]),
+    "two_layers.small_start": dict(W_1=W[0], W_2=W[0, 0]),
+    "two_layers.descend": dict(start=net, beta=W[0, 1], steps=2),
+    "two_layers.turned": dict(before=net, after=net),
+    "two_layers.small_limit": dict(start=net, beta=W[0, 1]),
+    "two_layers.expected_alignment": dict(values=[1.0, 1.0], d=4),
+    "two_layers.break_even": dict(d=4),
+    "two_layers.anisotropic_teacher": dict(kappa=2.0, d=4),
+    "two_layers.power_law_inputs": dict(shape=(2, 3)),
+    "two_layers.with_spectrum": dict(W=W, values=None),
+    "two_layers.rectified": dict(net=wide, X=torch.zeros(1, 2, 5, 3)),
+    "two_layers.rectified_kernel": dict(net=wide, X=torch.ones(1, 2, 5, 3)),
+    "two_layers.rectified_networks": dict(shape=(4, 3, 2)),
+    "two_layers.learn_rectified": dict(
         start=TwoLayer(*(w[0][:, None] for w in wide)),
         teacher=TwoLayer(*(w[0] for w in wide)),
         steps=2,
@@ -185,7 +185,7 @@ EXAMPLES = {
     ),
     "laziness.alignment": dict(A=K, B=K),
     "laziness.kernel_task_alignment": dict(K=K, targets=torch.tensor([0, 0, 0, 0, 0])),
-    "laziness.at_loss": dict(values=np.ones((2, 3)), loss=np.ones((2, 4)), level=0.5),
+    "curves.at_loss": dict(values=np.ones((2, 3)), loss=np.ones((2, 4)), level=0.5),
     "laziness.outcomes": dict(
         runs=xr.Dataset(
             {
@@ -196,11 +196,11 @@ EXAMPLES = {
         ),
         level=1.0,
     ),
-    "linear_theory.readout": dict(params=linear.init([0], gaussian(0.5))),
-    "linear_theory.weight_flow": dict(params=linear.init([0], gaussian(0.5))),
-    "linear_theory.exact_flow": dict(params=linear.init([0], gaussian(0.5)), levels=3),
-    "linear_theory.unconnected": dict(length=0.5),
-    "lowrank.first_below": dict(values=[1.0, 0.0], reference=1.0),
+    "linear.readout": dict(params=linear.init([0], gaussian(0.5))),
+    "linear.weight_flow": dict(params=linear.init([0], gaussian(0.5))),
+    "linear.exact_flow": dict(params=linear.init([0], gaussian(0.5)), levels=3),
+    "linear.unconnected": dict(length=0.5),
+    "curves.first_below": dict(values=[1.0, 0.0], reference=1.0),
     "lowrank.truncate": dict(rank=1),
     "lyapunov.in_a_row": dict(together=2),
     "lyapunov.driving_inputs": dict(n_trials=2, together=2),
@@ -221,8 +221,8 @@ EXAMPLES = {
     "store.store_of": dict(store="x"),
     "sweep.choose_lr": dict(losses={0.1: np.ones((1, 4))}),
     "sweep.along": dict(axis="gain", values=(1.0, 2.0)),
-    "tasks.get_task": dict(name="romo"),
-    "tasks.as_trials": dict(
+    "base.get_task": dict(name="romo"),
+    "base.as_trials": dict(
         arrays=dict(inputs=np.zeros((2, 1, 1)), targets=np.zeros((2, 1, 1)), mask=np.ones((2, 1)))
     ),
     "teacher.conditioned": dict(kappa=2.0),
@@ -233,17 +233,20 @@ EXAMPLES = {
     "train.measured_at": dict(steps=4, every=2),
     "trials.Trials": dict(inputs=trials.inputs, targets=trials.targets, mask=trials.mask),
     "trials.stack_trials": dict(batches=[trials]),
-    "neurogym_tasks.choice_entropy": dict(mus=[1.0]),
-    "neurogym_tasks.match_entropy": dict(mu_sample=1.0, mu_test=1.0),
+    "neurogym.choice_entropy": dict(mus=[1.0]),
+    "neurogym.match_entropy": dict(mu_sample=1.0, mu_test=1.0),
     "data.File": dict(name="a", urls=(), checksum="md5:" + 32 * "0"),
-    "schuessler_tasks.Mapping": dict(target=1.0),
-    "sentiment.generated": dict(n_train=2, n_valid=2, n_test=2, n_in=3),
-    "sentiment.parse_tree": dict(line="(3 good)"),
-    "sentiment.get_corpus": dict(name="generated"),
+    "schuessler.Mapping": dict(target=1.0),
+    "corpus.generated": dict(n_train=2, n_valid=2, n_test=2, n_in=3),
+    "corpus.parse_tree": dict(line="(3 good)"),
+    "corpus.get_corpus": dict(name="generated"),
     "train.train": dict(progress=False, steps=2),
+    "curves.final_loss": dict(loss=[1.0, 2.0]),
+    "curves.learned": dict(loss=[1.0, 2.0], level=1.0),
+    "settings.Training": dict(steps=2),
     "lstm.leading_share": dict(values=[2.0, 1.0]),
     "lstm.needed_rank": dict(ranks=[0, 1], accuracy=[0.5, 0.6]),
-    "plots.moving_average": dict(curves=[1.0, 2.0]),
+    "curves.moving_average": dict(curves=[1.0, 2.0]),
     "plots.gain_color": dict(gain=1.0),
 }
 METHODS = {  # of classes whose objects a user holds
@@ -280,30 +283,30 @@ NOT_FOR_USERS = (
     r"ahead\.",
     r"kernels\.",
     r"checks\.",
-    r"machine\.(?!project_root)",
+    r"machine\.(?!project_root|pick)",
     r"initializers\.of_finite",
-    r"kernel_theory\.check_layers",
-    r"tasks\.whole_numbers",
+    r"two_layers\.check_layers",
+    r"base\.whole_numbers",
     r"claims\.Verdict",
     r"connectome\.Connections",
     r"data\.(fetch|content)",
     r"digits\.",
     r"initializers\.structured",
-    r"kernel_theory\.TwoLayer",
-    r"linear_theory\.Flow",
+    r"two_layers\.TwoLayer",
+    r"linear\.Flow",
     r"lstm\.(?!leading|needed)",
     r"models\.(Network|check_inputs)",
-    r"neurogym_tasks\.(?!choice|match)",
+    r"neurogym\.(?!choice|match)",
     r"oracles\.",
-    r"plots\.(?!moving|gain_color)",
-    r"report\.(?!pick|check)",
+    r"plots\.(?!gain_color)",
+    r"report\.(?!check)",
     r"rules\.one_step",
     r"runs\.",
-    r"sentiment\.(?!generated$|parse|get)",
+    r"corpus\.(?!generated$|parse|get)",
     r"store\.(?!canonical|key_of|store_of)",
     r"sweep\.(Sweep|Failed|Estimate)",
-    r"tasks\.Task",
-    r"train\.(Fit|State|Interrupted)",
+    r"base\.Task",
+    r"(fit|state)\.|train\.Interrupted|settings\.(takes|names|rule_of)|(registry|help)\.|measures\.|schuessler\.(?!Mapping)",
     r"compute\.",
     r"commands\.",
     r"trials\.unlike",
@@ -320,9 +323,9 @@ MEANS_SOMETHING = [
     (r".*\.(dtype|device|data)$", lambda v: not isinstance(v, torch.Tensor)),
     (r"Fit\.", text),
     (r".*\.(tau|target|length|mus|ranks|accuracy|ps|lr|runs|reference|level)$", finite),
-    (r"(kernel_theory|lstm|claims)\..*\.values$", finite),
+    (r"(two_layers|lstm|claims)\..*\.values$", finite),
     (
-        r"(lowrank\.first_below|plots\.moving_average|claims\.(log_ratio|rank_correlation|gap_closes|judge))\.",
+        r"(curves\.(first_below|moving_average|final_loss|learned)|claims\.(log_ratio|rank_correlation|gap_closes|judge))\.",
         lambda v: numeric(v) or v in ([], {}),
     ),
     (r"claims\.(holm|interval)\.", lambda v: len(v) == 0),
@@ -354,13 +357,13 @@ OTHER_NAMES = {
 
 def public():
     """Every public function and class, by module and name."""
-    for found in pkgutil.iter_modules(rnnbio.__path__):
-        if found.name in ("_modidx", "all", "kernels"):
+    for found in pkgutil.walk_packages(rnnbio.__path__, "rnnbio."):
+        if found.ispkg or re.match(r"rnnbio\.(_modidx|all|sweep|__main__|kernels\..*)$", found.name):
             continue
-        module = importlib.import_module(f"rnnbio.{found.name}")
+        module = importlib.import_module(found.name)
         for name in getattr(module, "__all__", ()):
             value = getattr(module, name)
-            where = f"{found.name}.{name}"
+            where = f"{found.name.split('.')[-1]}.{name}"
             if (
                 callable(value)
                 and str(getattr(value, "__module__", "")).startswith("rnnbio")

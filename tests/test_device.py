@@ -9,7 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rnnbio.rules import rules
 from rnnbio.training import ahead, train as training
 from rnnbio.all import *
-from rnnbio.training.train import _start, _trained, _update
+from rnnbio.training.state import shaped, start_state_of
+from rnnbio.training.train import _trained, _update
 
 RULE = ["bptt", "eprop", "eprop_state", "rflo", "snap1", "modprop", "mdgl", "tbptt", "rtrl"]
 
@@ -40,9 +41,9 @@ def test_a_step_neither_waits_nor_copies(rule, name, optimizer):
                         there(3, 6), there(3, task.n_out), seeds=(0, 1, 0))
         trials = batch.map(lambda t: torch.empty((2, *t.shape), dtype=t.dtype, device="meta"))
         trained = _trained(None, params)
-        state, which = _start(params, 4, trained), torch.empty(3, dtype=torch.long, device="meta")
-        update = partial(_update, state, model, training._shaped(state, params), which, rule,
-                         training.get_optimizer(optimizer), there(3), None)
+        state, which = start_state_of(params, 4, trained), torch.empty(3, dtype=torch.long, device="meta")
+        update = partial(_update, state, model, shaped(state, params), which,
+                         Training(rule, optimizer=optimizer), there(3), None)
         # what is kept between steps is sent now
         update(trials, 1)
         asked.crossed.clear()

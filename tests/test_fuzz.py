@@ -180,8 +180,8 @@ def check_configuration(data):
     run, _ = outcome(Run, **data)
     if run is None:
         return False
-    assert (Run(**json.loads(json.dumps(run.model_dump(), allow_nan=False))).key()
-            == Run(**json.loads(run.model_dump_json())).key() == run.key())
+    assert (Run(**json.loads(json.dumps(run.data(), allow_nan=False))).key()
+            == Run(**json.loads(json.dumps(run.data()))).key() == run.key())
     assert run.ensemble()
     return True
 
@@ -192,7 +192,7 @@ def test_the_examples_are_configurations(data):
 
 
 @fuzz(150)
-@given(st.dictionaries(st.sampled_from([*Run.model_fields, "gain", "self"]) | st.text(max_size=5),
+@given(st.dictionaries(st.sampled_from([*Run.__dataclass_fields__, "gain", "self"]) | st.text(max_size=5),
                        value, max_size=6), st.booleans())
 def test_any_configuration(data, complete):
     check_configuration(BASE | data if complete else data)
@@ -266,8 +266,8 @@ def test_any_text_as_a_sweep(folder, text):
 
 @fuzz(150)
 @given(anything | st.fixed_dictionaries({"axes": st.dictionaries(
-    st.sampled_from([*Run.model_fields, "gain"]), st.lists(value, max_size=3) | value,
-    max_size=4), "fixed": st.dictionaries(st.sampled_from([*Run.model_fields, "gain"]), value,
+    st.sampled_from([*Run.__dataclass_fields__, "gain"]), st.lists(value, max_size=3) | value,
+    max_size=4), "fixed": st.dictionaries(st.sampled_from([*Run.__dataclass_fields__, "gain"]), value,
                                           max_size=5)}))
 def test_any_data_as_a_sweep(folder, data):
     text = json.dumps(data)
@@ -299,7 +299,7 @@ def test_damaged_sweep(folder, data):
 
 @pytest.mark.parametrize("axes, number",
                          [({a: list(range(1000)) for a in ("seed", "gain", "steps")}, "1000000000"),
-                          ({a: [0, 1, 2] for a in [*Run.model_fields][:20]}, str(3**19)),
+                          ({a: [0, 1, 2] for a in [*Run.__dataclass_fields__][:20]}, str(3**19)),
                           ({"seed": list(range(100_001))}, "100001")])
 def test_giant_sweeps_are_refused_before_memory_is_filled(axes, number):
     axes = {a: v for a, v in axes.items() if a != "trained"}
