@@ -15,6 +15,7 @@ from rnnbio.figures.claims import *
 from rnnbio.figures.report import *
 from rnnbio.tasks.base import *
 from rnnbio.networks.models import *
+from rnnbio.networks.modules import *
 from rnnbio.networks.initializers import *
 from rnnbio.networks.connectome import *
 from rnnbio.rules.rules import *

@@ -67,7 +67,6 @@ RIGHT = {
         inputs=np.ones((5, 2)), targets=np.ones((5, 1)), mask=np.ones(5), outputs=np.ones((5, 1)),
         input_names=("a", "b"), output_names=("c",), step_ms=20., title="t"),
     plots.plot_activity: lambda: dict(hidden=np.ones((5, 3)), step_ms=20., title="t"),
-    plots.moving_average: lambda: dict(curves=np.ones((2, 9)), window=3),
     plots.plot_learning: lambda: dict(
         ax=axis(), curves=CURVES, colors={.1: "red", 1.: "blue"}, levels={"silent": .1}, start=3,
         window=5),
@@ -93,10 +92,7 @@ RIGHT = {
     plots.plot_paired: lambda: dict(
         ax=axis(), values=np.ones((2, 2)), colors=["red", "blue"], learned=np.ones((2, 2), bool),
         levels={"silent": 1.}, names=True),
-    report.pick_device: lambda: dict(device="cpu"),
-    report.device_name: lambda: dict(device="cpu"),
     report.check_parameters: lambda: dict(cells=["x = 1"]),
-    report.source_state: lambda: dict(root=project_root()),
     report.report_text: lambda: dict(root=project_root()),
     report.learning_table: lambda: dict(runs=RUNS, every=5, window=3),
 }

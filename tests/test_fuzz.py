@@ -299,10 +299,11 @@ def test_damaged_sweep(folder, data):
 
 @pytest.mark.parametrize("axes, number",
                          [({a: list(range(1000)) for a in ("seed", "gain", "steps")}, "1000000000"),
-                          ({a: [0, 1, 2] for a in [*Run.__dataclass_fields__][:20]}, str(3**19)),
+                          ({a: [0, 1, 2] for a in [a for a in Run.__dataclass_fields__
+                                                  if a not in ("trained", "measures")][:19]},
+                           str(3**19)),
                           ({"seed": list(range(100_001))}, "100001")])
 def test_giant_sweeps_are_refused_before_memory_is_filled(axes, number):
-    axes = {a: v for a, v in axes.items() if a != "trained"}
     _, error = outcome(Sweep.from_json, json.dumps({"axes": axes, "fixed": {}}))
     assert "100000 runs at most" in str(error) and number in str(error)
 

@@ -141,7 +141,7 @@ FLOORS = [
     {"base": "help checks registry machine threads seeds data trials curves plots"},
     {"tasks": "base romo schuessler neurogym pattern digits", "kernels": "batched gpu cpu",
      "figures": "claims report"},
-    {"networks": "initializers models connectome"},
+    {"networks": "initializers models modules connectome"},
     {"rules": "rules oracles"},
     {"analyses": "lyapunov lowrank laziness measures"},
     {"training": "optimizers flossing settings state fit ahead train teacher", "theory": "linear two_layers"},

@@ -98,11 +98,11 @@ def test_what_is_accepted_is_answered(tmp_path):
     (dict(lr=torch.tensor(np.inf)), "lr must be a finite number"),
     (dict(gain=np.array([])), "axis gain must hold different values"),
     (dict(seed=np.array([1, 1])), "axis seed must hold different values"),
-    (dict(seed=torch.tensor(.5)), "seed: Input should be a valid integer"),
+    (dict(seed=torch.tensor(.5)), "seed must be a whole number"),
     (dict(seed=2**63), "seed must be a number below 2"),
     (dict(seed=np.array([2**63], dtype=np.uint64)), r"seed\[0\] must be a number below 2"),
     (dict(seed=range(2**63, 2**63 + 2)), r"seed\[0\] must be a number below 2"),
-    (dict(seed={0, 1}), "seed: Input should be a valid integer, got {0, 1}"),
+    (dict(seed={0, 1}), "seed must be a whole number, got {0, 1}"),
     (dict(gain={.5, 1.}), "gain must lie|gain must be a finite number"),
     (dict(task_options=dict(dt=object())), "task_options.dt must be plain data"),
     (dict(seed=pd.NaT), "seed"), (dict(seed=np.datetime64("2020-01-01")), "seed")])

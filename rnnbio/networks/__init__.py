@@ -1,2 +1,2 @@
 """Networks. All is loaded with the folder, so that each initializer is known by its name."""
-from . import connectome, initializers, models
+from . import connectome, initializers, models, modules

@@ -327,7 +327,7 @@ def _run(cell:dict) -> Run:
 def _client(address:str|None):
     "A client of the cluster there, kept; None for no address."
     if not address: return None
-    try: from distributed import Client
+    try: from distributed import Client     # an extra
     except ImportError as e:
         raise ImportError(f"a cluster (RNNBIO_SCHEDULER={address}) needs Dask: pip install "
                           "'rnnbio[dask]'") from e

@@ -16,7 +16,8 @@ import xarray as xr
 from safetensors.torch import load as parse_tensors, save as tensor_bytes
 from ..base.checks import checked, parse_json, shown
 from ..base.machine import user_path, whole
-from ..networks.models import LeakyRNN, Network, Params, check_params
+from ..networks.models import LeakyRNN, Params, check_params
+from ..networks.modules import Network
 from ..rules.rules import Rule
 from .optimizers import OPTIMIZERS
 
