@@ -36,3 +36,5 @@ from rnnbio.sweeps.runs import *
 from rnnbio.sweeps.store import *
 from rnnbio.sweeps.compute import *
 from rnnbio.sweeps.sweep import *
+from rnnbio.sweeps.taught import *
+from rnnbio.tasks.wrappers import *

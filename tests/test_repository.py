@@ -139,13 +139,13 @@ def test_figures_restore_their_style_only():
 # A folder imports from floors below its own; within a folder, a module from those that stand before it.
 FLOORS = [
     {"base": "help checks registry machine threads seeds data trials curves plots"},
-    {"tasks": "base romo schuessler neurogym pattern digits", "kernels": "batched gpu cpu",
+    {"tasks": "base romo schuessler neurogym pattern digits wrappers", "kernels": "batched gpu cpu",
      "figures": "claims report"},
     {"networks": "initializers models modules connectome"},
     {"rules": "rules oracles"},
     {"analyses": "lyapunov lowrank laziness measures"},
     {"training": "optimizers flossing settings state fit ahead train teacher", "theory": "linear two_layers"},
-    {"sweeps": "store runs compute sweep commands"},
+    {"sweeps": "store runs compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
 ]
 PLACE = {f"{folder}.{name}".strip("."): (floor, folder, i) for floor, folders in enumerate(FLOORS)
