@@ -1,40 +1,74 @@
-"""Everything one needs in a notebook: `from rnnbio.all import *`."""
+"""Everything one needs in a notebook: `from rnnbio.all import *`.
+
+What stands here is what a user types; all else is found in the module that defines it.
+"""
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
 
-from rnnbio.base.machine import pick_device, project_root, source_state, versions, device_name
-from rnnbio.base.seeds import *
-from rnnbio.base.data import *
-from rnnbio.base.trials import *
-from rnnbio.base.curves import *
-from rnnbio.base.plots import *
-from rnnbio.figures.claims import *
-from rnnbio.figures.report import *
-from rnnbio.tasks.base import *
-from rnnbio.networks.models import *
-from rnnbio.networks.modules import *
-from rnnbio.networks.initializers import *
-from rnnbio.networks.connectome import *
-from rnnbio.rules.rules import *
-from rnnbio.analyses.lyapunov import *
-from rnnbio.analyses.lowrank import *
-from rnnbio.analyses.laziness import *
-from rnnbio.analyses.measures import *
-from rnnbio.theory.linear import *
-from rnnbio.theory.two_layers import *
-from rnnbio.training.optimizers import *
-from rnnbio.training.settings import *
-from rnnbio.training.fit import *
-from rnnbio.training.state import *
-from rnnbio.training.train import *
-from rnnbio.training.flossing import *
-from rnnbio.training.teacher import *
-from rnnbio.sweeps.runs import *
-from rnnbio.sweeps.store import *
-from rnnbio.sweeps.compute import *
-from rnnbio.sweeps.sweep import *
-from rnnbio.sweeps.taught import *
-from rnnbio.tasks.wrappers import *
+# tasks
+from .base.trials import Trials
+from .tasks.base import TASKS, Task, as_trials, get_task, list_tasks
+from .tasks.wrappers import finite, noisy, padded, shifted
+
+# networks
+from .networks.connectome import connectome, connectome_source, read_connections, spatial_synapses
+from .networks.initializers import (
+    INITIALIZERS, SIZES, cell_types, chain_motif, dale, density, directions, draw, effective_rank,
+    eigenvalue_sizes, gaussian, low_rank, soft_rank, sparse, structured, uniform)
+from .networks.models import LeakyRNN, Params
+from .networks.modules import Network, from_modules, from_rnn, to_rnn
+
+# rules
+from .rules.rules import (
+    RULES, Rule, credit_reach, dale_types, get_rule, gradient, gradient_alignment, type_mean)
+
+# analyses
+from .analyses.laziness import (
+    alignment, kernel_alignment, kernel_rank, kernel_task_alignment, outcomes,
+    representation_alignment, sign_similarity, tangent_kernel, weight_change)
+from .analyses.lowrank import change_spectrum, loss_of, shuffle, truncate, truncation_losses
+from .analyses.lyapunov import driving_inputs, in_a_row, lyapunov_convergence, lyapunov_exponents
+from .analyses.measures import MEASURES
+from .base.curves import at_loss, final_loss, first_below, learned, moving_average
+
+# theory
+from .theory.linear import (
+    beta, change_matrix, exact_flow, first_order, readout, third_order, unconnected, weight_flow)
+from .theory.two_layers import (
+    TwoLayer, aligned_layer, anisotropic_teacher, break_even, descend, expected_alignment,
+    learn_rectified, power_law_inputs, rectified, rectified_kernel, rectified_networks, small_limit,
+    small_start, turned, with_spectrum)
+
+# training
+from .training.fit import Fit
+from .training.flossing import floss, flossing
+from .training.optimizers import OPTIMIZERS, adam, clipped_sgd, get_optimizer, sgd
+from .training.settings import Training
+from .training.state import State
+from .training.teacher import Taught, conditioned, task_aligned
+from .training.train import Interrupted, train
+
+# sweeps and their results
+from .sweeps.compute import compute, load_networks, load_params
+from .sweeps.runs import Run
+from .sweeps.store import Store
+from .sweeps.sweep import Failed, Sweep, along, best_lr
+from .sweeps.taught import taught
+
+# figures and claims
+from .base.plots import (
+    RULE_COLORS, RULE_LABELS, STRUCTURE_COLORS, TASK_COLORS, figure_style, gain_color, log_ticks,
+    name_conditions, plot_activity, plot_against_gain, plot_choices, plot_conditions, plot_gains,
+    plot_learning, plot_paired, plot_treatments, plot_trial, shade)
+from .figures.claims import Claim, gap_closes, interval, log_ratio, rank_correlation
+from .figures.report import Figure, learning_table
+
+# the machine
+from .base.data import data_root, fetch
+from .base.machine import pick_device, project_root, versions
+from .base.seeds import generator
+
+__all__ = [name for name in dir() if not name.startswith("_")]

@@ -39,6 +39,7 @@ def _argument_lines(thing) -> list[str]:
     end = next(i for i, line in enumerate(lines) if i > begin and line.lstrip().startswith(")"))
     return lines[begin + 1:end + 1]
 
+# %% ../../nbs/lib/88_help.ipynb #bf138a41
 def _fields(cls) -> list[str]:
     "Lines of a class before the first that is neither a field nor a comment, docstring apart."
     file = getattr(sys.modules.get(cls.__module__), "__file__", "") or ""

@@ -90,6 +90,7 @@ def from_rnn(
     check_params(model, params)
     return model, params
 
+# %% ../../nbs/lib/13_modules.ipynb #9282068f
 @checked
 def to_rnn(
     model:LeakyRNN,        # without leak, relu or tanh

@@ -9,6 +9,7 @@ __all__ = ['shard', 'compute_shard', 'progress_of', 'main']
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from ..base.checks import count, parse_json, shown
 from .compute import by_key, compute, failure, import_all
@@ -16,7 +17,7 @@ from ..base.machine import pick_device
 from ..figures.report import write_report
 from .runs import Run
 from .store import Refused, Store, load_checkpoints, store_of
-from .sweep import Failed, Sweep
+from .sweep import Failed, Sweep, candidates, chosen_runs, sweep_of
 
 # %% ../../nbs/lib/74_commands.ipynb #4390dca4
 def shard(
@@ -40,12 +41,13 @@ def compute_shard(
 ) -> tuple[int, int]:          # runs of this part that raised; candidates that other parts owe
     "Compute what the store lacks of one part."
     backend, store, failed = pick_device(device), store_of(store), {}
-    candidates = sweep.candidates(backend)
-    compute(shard(candidates, part, parts), store, progress, failed)
-    noted = [run.key() for run in candidates if failure(store, run.key()).is_file()]
-    if missing := {run.key() for run in candidates if run.key() not in store} - set(noted):
+    first = candidates(sweep, backend)
+    compute(shard(first, part, parts), store, progress, failed)
+    noted = [run.key() for run in first if failure(store, run.key()).is_file()]
+    if missing := {run.key() for run in first if run.key() not in store} - set(noted):
         return len(failed), len(missing)
-    compute(shard([run for run in sweep.chosen(store, backend, noted)[0] if run], part, parts),
+    compute(shard([run for run in chosen_runs(sweep, store, backend, noted)[0] if run], part,
+                  parts),
             store, progress, failed)
     return len(failed), 0
 
@@ -56,25 +58,29 @@ def progress_of(
     device:str="auto",     # auto, cpu or cuda
 ) -> list[str]:            # a line for each stage
     "How much of a sweep is done."
-    store, backend, candidates = (store_of(store), pick_device(device),
-                                  sweep.candidates(pick_device(device)))
-    at = {key: about["step"] for _, about, _ in load_checkpoints(store) for key in about["keys"]}
-    def words(what, runs):
-        left = {run.key(): run for run in runs if run.key() not in store}
-        raised, begun = ([key for key in left if failure(store, key).is_file()],
-                         [at[key] / run.steps for key, run in left.items() if key in at])
-        return f"{len(runs) - len(left)} of {len(runs)} {what} are done" + (
-            f", {len(begun)} under way (at {100 * sum(begun) / len(begun):.0f} % of their steps)"
-            if begun else "") + (f", {len(raised)} raised (see {store.root / 'failed'})" if raised
-                                 else "")
-    noted = {run.key() for run in candidates if failure(store, run.key()).is_file()}
-    if any(run.key() not in store and run.key() not in noted for run in candidates):
-        return [words("candidates for the learning rate", candidates),
-                f"{len(sweep.cells())} runs wait for them"]
-    final = [run for run in sweep.chosen(store, backend, noted)[0] if run]
-    out = len(sweep.cells()) - len(final)
-    return ([words("candidates for the learning rate", candidates)] * bool(candidates)
+    store, backend = store_of(store), pick_device(device)
+    first, cells = candidates(sweep, backend), len(sweep.cells())
+    words = partial(_progress, store)
+    noted = {run.key() for run in first if failure(store, run.key()).is_file()}
+    if any(run.key() not in store and run.key() not in noted for run in first):
+        return [words("candidates for the learning rate", first),
+                f"{cells} runs wait for them"]
+    final = [run for run in chosen_runs(sweep, store, backend, noted)[0] if run]
+    out = cells - len(final)
+    return ([words("candidates for the learning rate", first)] * bool(first)
             + [words("runs", final) + (f"; for {out} no learning rate will do" if out else "")])
+
+def _progress(store, what, runs) -> str:
+    "How many of these are stored, under way, or have raised."
+    at = {key: about["step"] for _, about, _ in load_checkpoints(store) for key in about["keys"]}
+    left = {run.key(): run for run in runs if run.key() not in store}
+    raised = [key for key in left if failure(store, key).is_file()]
+    begun = [at[key] / run.steps for key, run in left.items() if key in at]
+    said = f"{len(runs) - len(left)} of {len(runs)} {what} are done"
+    if begun:
+        said += (f", {len(begun)} under way (at {100 * sum(begun) / len(begun):.0f} % of their "
+                 "steps)")
+    return said + (f", {len(raised)} raised (see {store.root / 'failed'})" if raised else "")
 
 # %% ../../nbs/lib/74_commands.ipynb #f6d3f7df
 def main(
@@ -112,6 +118,7 @@ def main(
         # 130: as shells say it of Ctrl-C
         return 130 if isinstance(e, KeyboardInterrupt) else 1
 
+# %% ../../nbs/lib/74_commands.ipynb #da46c5c0
 def _part(text:str) -> tuple[int, int]:
     try:
         part, parts = map(int, text.split("/"))
@@ -127,7 +134,7 @@ def _read(asked) -> list[Sweep]:
         sweeps = data["sweeps"] if isinstance(data, dict) and "sweeps" in data else [data]
         if not isinstance(sweeps, list):
             raise ValueError(f"sweeps must be a list, got {shown(sweeps)}")
-        return [Sweep._from_data(one) for one in sweeps]
+        return [sweep_of(one) for one in sweeps]
     except (OSError, ValueError, TypeError) as e:
         raise SystemExit(f"{asked.file}: not a sweep that can be read: {e}")
 
@@ -143,6 +150,7 @@ def _estimate(asked, store) -> int:
               f"here, {e.memory_gb:.2f} GB of memory, {e.disk_mb:.1f} MB of disk")
     return 0
 
+# %% ../../nbs/lib/74_commands.ipynb #edf5b26d
 def _compute(asked, store) -> int:
     sweeps, failed = _read(asked), 0
     if asked.netcdf and (len(sweeps) > 1 or asked.shard):
@@ -176,6 +184,7 @@ def _compute_part(sweep, asked, store) -> int:
               file=sys.stderr)
     return int(failed > 0)
 
+# %% ../../nbs/lib/74_commands.ipynb #7e22aa05
 def _list(asked, store) -> int:
     keys = store.keys()
     for key in keys:

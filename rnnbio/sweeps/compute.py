@@ -105,6 +105,7 @@ def client_of(client):
 
 def _workers(client) -> int: return len(client.scheduler_info(n_workers=-1)["workers"])
 
+# %% ../../nbs/lib/73_compute.ipynb #136fcde4
 def compute(
     runs:list[Run],
     store:Store|str|os.PathLike|None,      # or its folder
@@ -114,6 +115,7 @@ def compute(
     client=None,
     # function() -> bool, asked after every update: True ends it as Ctrl-C does
     stop=None,
+    words:str="runs",          # what they are, beside the bar
 ) -> None:
     """Train those of the runs that the store does not hold. A run that raises is noted in `failed`;
     the others go on. KeyboardInterrupt, when asked to end, leaves a checkpoint."""
@@ -130,7 +132,7 @@ def compute(
                     "done; "
                     f"the next call goes on from what {store.root} holds")
     with endings(kept, held=client is None) as asked, \
-         progress_bar(total, f"{len(missing)} runs", progress, unit="step", unit_scale=True,
+         progress_bar(total, f"{len(missing)} {words}", progress, unit="step", unit_scale=True,
                       leave=True) as bar:
         if client is None:
             _compute_here(todo, states, store, bar, failed, lambda: asked() or stop and stop())
@@ -142,6 +144,7 @@ def compute(
         text = json.dumps(failed[key], indent=1) + "\n"
         whole(failure(store, key), lambda path: path.write_text(text, encoding="utf-8"))
 
+# %% ../../nbs/lib/73_compute.ipynb #d5879e81
 def failure(
     store:Store|str|os.PathLike|None,      # or its folder
     key:str,
@@ -149,6 +152,7 @@ def failure(
     "Where it is noted that, and why, this run raised."
     return store_of(store).root / "failed" / f"{store_of(store).path(key).name}.json"
 
+# %% ../../nbs/lib/73_compute.ipynb #f4b0a2cb
 def _pieces(missing:dict[str, Run], states, parts:int) -> list[dict[str, Run]]:
     """Runs that can be trained together and stand at the same step: as many as the memory
     allows, and each kind in so many parts at least."""
@@ -169,6 +173,7 @@ def workers_s() -> float:
     "Seconds a cluster may be without workers."
     return asked_number("RNNBIO_WORKERS_S", 20)
 
+# %% ../../nbs/lib/73_compute.ipynb #fa985c02
 def _compute_here(todo, states, store, bar, failed, stop) -> None:
     for piece in todo:
         if stop(): raise KeyboardInterrupt
@@ -189,6 +194,7 @@ def _compute_together(runs:dict[str, Run], states, store, bar, failed, stop) -> 
             for key, run in runs.items():
                 _compute_together({key: run}, states, store, bar, failed, stop)
 
+# %% ../../nbs/lib/73_compute.ipynb #9ebe32de
 def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
                     checkpoints:bool=True) -> None:
     "One ensemble: start or resume, train, store each run."
@@ -225,6 +231,7 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
            for name in some.measures}
     store.save((runs[key].config(), tensors(i), facts) for i, key in enumerate(keys))
 
+# %% ../../nbs/lib/73_compute.ipynb #b5f53676
 def _networks(runs, task) -> tuple[LeakyRNN, Params]:
     "The networks of an ensemble before training."
     some = runs[0]
@@ -243,6 +250,7 @@ def _checkpoint(keys, state:State) -> tuple[dict, dict]:
             np.stack([at[name] for at in state.measured.values()], 1))
     return dict(keys=keys, step=state.step, measured=list(state.measured)), tensors
 
+# %% ../../nbs/lib/73_compute.ipynb #dc83cb8a
 def _resumable(missing, store) -> dict[str, tuple[int, State]]:
     "The furthest saved state of each missing run, as an ensemble of one."
     found = {}
@@ -307,6 +315,7 @@ def _params(results, start) -> Params:
                if n.startswith("params/")}
     return Params(**tensors, seeds=[r.config["seed"] for r in results])
 
+# %% ../../nbs/lib/73_compute.ipynb #f1e8b6de
 @checked
 def load_params(
     keys,                    # of runs, as in a sweep's `key`; any array
@@ -362,6 +371,7 @@ def import_all(modules:list[str]) -> None:
             raise ImportError(f"{module}, in which a task, initializer, optimizer or measure of "
                               f"these runs is defined, cannot be imported here: {e}") from e
 
+# %% ../../nbs/lib/73_compute.ipynb #8a9d7cbf
 def _compute_piece(
     runs:dict[str, dict],    # key: settings
     root:str,                # the store
@@ -385,6 +395,7 @@ def _compute_piece(
             pass                          # nobody waits for it; the next sweep need not either
     return failed
 
+# %% ../../nbs/lib/73_compute.ipynb #0639ab73
 def _on_cluster(client, todo:list[dict[str, Run]], states, store, bar, failed) -> None:
     "Every piece on some worker. OSError when what they computed is not to be seen here."
     killed = _tried(client, todo, states, store, bar, failed)
@@ -419,6 +430,7 @@ def _tried(client, pieces, states, store, bar, failed) -> list[dict[str, Run]]:
     finally: client.cancel(list(sent))       # what is not done yet, when something raised here
     return killed
 
+# %% ../../nbs/lib/73_compute.ipynb #b752feb2
 def _finished(client, futures):
     "Futures as they finish; OSError when there is nobody to finish them."
     from distributed import wait   # an extra

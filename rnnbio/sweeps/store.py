@@ -68,6 +68,7 @@ def key_of(
     "The name under which a run is stored."
     return hashlib.sha256(canonical(config).encode()).hexdigest()
 
+# %% ../../nbs/lib/72_store.ipynb #5ddd8651
 def _source_hash() -> str:
     folder = Path(find_spec("rnnbio").origin).parent
     digest = hashlib.sha256()
@@ -96,6 +97,7 @@ class Corrupt(ValueError):
 class Refused(ValueError):
     "A stored result is sound, but another version of rnnbio's; it is left alone."
 
+# %% ../../nbs/lib/72_store.ipynb #32cee09d
 class Store:
     "Results by key, in a folder. OSError with the reason when it cannot be read or written."
     def __init__(self,
@@ -140,23 +142,8 @@ class Store:
         if not hasattr(results, "__iter__"):
             raise TypeError("results must be (config, tensors, facts) of each, got "
                             f"{shown(results)}")
-        write = lambda some: write_folders(self.root / "tmp", [self._files(one) for one in some])
+        write = lambda some: write_folders(self.root / "tmp", [_files(self, one) for one in some])
         return [key for some in batched(results, 256) for key in write(some)]
-
-    def _files(self, result) -> tuple[Path, dict[str, bytes]]:
-        try: config, tensors, facts = result
-        except (TypeError, ValueError): config = tensors = facts = None
-        if not (isinstance(config, dict) and isinstance(tensors, dict) and isinstance(facts, dict)):
-            raise TypeError(f"results must hold (config, tensors, facts), got {shown(result)}")
-        plain("config", config)                                # what could not be read back is not
-        plain("facts", facts)                                  # written
-        key, data = key_of(config), _packed(tensors)
-        facts = dict(versions=versions(), source=SOURCE, **facts)
-        sums = {TENSORS: _checksum(data)}
-        manifest = dict(format=FORMAT, key=key, config=config, checksums=sums, facts=facts)
-        sums[MANIFEST] = _manifest_checksum(manifest)
-        return self.path(key), {TENSORS: data,
-                                MANIFEST: (json.dumps(manifest, indent=1) + "\n").encode()}
 
     def load(self,
         key:str,
@@ -175,51 +162,12 @@ class Store:
         """The result; FileNotFoundError when there is none, OSError when it cannot be read,
         Corrupt with the reason when it cannot be trusted, Refused when another version wrote
         it."""
-        folder = self.path(key)
-        try:
-            text = (folder / MANIFEST).read_bytes()
-            data = (folder / TENSORS).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            if folder.exists():
-                raise Corrupt(
-                    f"{folder} lacks "
-                    f"{MANIFEST if not (folder / MANIFEST).is_file() else TENSORS}") from None
-            raise
-        except OSError as e: raise OSError(e.errno, f"{e.filename or folder} cannot be read: "
-            f"{e.strerror} (allow it, or move {folder} away to compute it again)") from e
-        try:
-            manifest = parse_json(MANIFEST, text)
-            if manifest["checksums"][MANIFEST] != _manifest_checksum(manifest):
-                raise Corrupt(f"{folder / MANIFEST} is not what was written: its checksum differs")
-            if not all(isinstance(manifest[name], kind) for name, kind in MANIFEST_HOLDS.items()):
-                raise TypeError(f"it must hold {', '.join(MANIFEST_HOLDS)}")
-        except (ValueError, KeyError, TypeError) as e:
-            raise e if isinstance(e, Corrupt) else Corrupt(
-                f"{folder / MANIFEST} is not what was written: {type(e).__name__} {e}") from None
-        if manifest["format"] != FORMAT:
-            raise Refused(f"{folder / MANIFEST} has format {manifest['format']}; this version of "
-                          f"rnnbio reads format {FORMAT} (RNNBIO_RESULTS names another folder)")
-        if manifest["key"] != key or key_of(manifest["config"]) != key:
-            raise Corrupt(f"{folder / MANIFEST} does not belong to key {key}")
-        if manifest["checksums"][TENSORS] != _checksum(data):
-            raise Corrupt(f"{folder / TENSORS} is not what was written: its checksum differs")
-        try: return Result(key, manifest["config"], _unpacked(data), manifest["facts"])
-        except (SafetensorError, ValueError, KeyError) as e:
-            raise Corrupt(f"{folder / TENSORS} holds no tensors that can be read: {e}") from None
+        return _read(self, key)
 
     def set_aside(self, key:str, why:str) -> Path:
         """Move a damaged result out of the way and say so; it is kept for a look. OSError where
         it cannot be moved."""
-        to = (self.root / "set_aside"
-              / f"{key}.{time.strftime('%Y%m%dT%H%M%S')}.{uuid.uuid4().hex[:6]}")
-        try:
-            to.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(self.path(key), to)
-        except FileNotFoundError: pass                    # another process was first
-        except OSError as e: raise OSError(e.errno, f"{why}, and cannot be set aside: {e.strerror} "
-            f"(make {self.root} writable, or name a copy of it with RNNBIO_RESULTS)") from e
-        warnings.warn(f"{why}; set aside as {to.name}, to be computed again", stacklevel=3)
-        return to
+        return _set_aside(self, key, why)
 
     @checked
     def clean(self,
@@ -228,24 +176,23 @@ class Store:
     ) -> int:
         """Remove what was set aside and what interrupted processes left behind, checkpoints
         included; the number of things removed."""
-        left = [p for pattern in ("tmp/*", "checkpoints/*", "checkpoints/.*", ".probe.*")
-                for p in self.root.glob(pattern)
-                if time.time() - p.lstat().st_mtime >= older_than_s]
-        # what a link leads to is not ours to remove
-        found = [p for p in left + list((self.root / "set_aside").glob("*"))
-                 if not (p.parent.is_symlink() and p.parent != self.root)]
-        for path in found:
-            (shutil.rmtree(path) if path.is_dir() and not path.is_symlink()
-             else path.unlink(missing_ok=True))
-        return len(found)
+        return _cleaned(self, older_than_s)
 
-def store_of(
-    store,         # a Store, its folder, or None for the results folder
-) -> Store:
-    "What a user called a store; TypeError for what is none."
-    if isinstance(store, Store): return store
-    if store is None or isinstance(store, (str, os.PathLike)): return Store(store)
-    raise TypeError(f"store must be a Store or a folder, got {shown(store)}")
+# %% ../../nbs/lib/72_store.ipynb #acea83e8
+def _files(store, result) -> tuple[Path, dict[str, bytes]]:
+    try: config, tensors, facts = result
+    except (TypeError, ValueError): config = tensors = facts = None
+    if not (isinstance(config, dict) and isinstance(tensors, dict) and isinstance(facts, dict)):
+        raise TypeError(f"results must hold (config, tensors, facts), got {shown(result)}")
+    plain("config", config)                                # what could not be read back is not
+    plain("facts", facts)                                  # written
+    key, data = key_of(config), _packed(tensors)
+    facts = dict(versions=versions(), source=SOURCE, **facts)
+    sums = {TENSORS: _checksum(data)}
+    manifest = dict(format=FORMAT, key=key, config=config, checksums=sums, facts=facts)
+    sums[MANIFEST] = _manifest_checksum(manifest)
+    return store.path(key), {TENSORS: data,
+                            MANIFEST: (json.dumps(manifest, indent=1) + "\n").encode()}
 
 def _packed(tensors, metadata=None) -> bytes:
     "Tensors as safetensors; what shares memory with another is copied, as the format wants."
@@ -261,6 +208,82 @@ def _packed(tensors, metadata=None) -> bytes:
 def _unpacked(data:bytes) -> dict[str, Tensor]:
     "By name, in one order; the file's own differs from one reading to the next."
     return dict(sorted(parse_tensors(data).items()))
+
+# %% ../../nbs/lib/72_store.ipynb #67c24ea7
+def _read(store, key) -> Result:
+    "What `Store.read` gives."
+    folder, text, data = _bytes_of(store, key)
+    try:
+        manifest = parse_json(MANIFEST, text)
+        if manifest["checksums"][MANIFEST] != _manifest_checksum(manifest):
+            raise Corrupt(f"{folder / MANIFEST} is not what was written: its checksum differs")
+        if not all(isinstance(manifest[name], kind) for name, kind in MANIFEST_HOLDS.items()):
+            raise TypeError(f"it must hold {', '.join(MANIFEST_HOLDS)}")
+    except (ValueError, KeyError, TypeError) as e:
+        raise e if isinstance(e, Corrupt) else Corrupt(
+            f"{folder / MANIFEST} is not what was written: {type(e).__name__} {e}") from None
+    if manifest["format"] != FORMAT:
+        raise Refused(f"{folder / MANIFEST} has format {manifest['format']}; this version of "
+                      f"rnnbio reads format {FORMAT} (RNNBIO_RESULTS names another folder)")
+    if manifest["key"] != key or key_of(manifest["config"]) != key:
+        raise Corrupt(f"{folder / MANIFEST} does not belong to key {key}")
+    if manifest["checksums"][TENSORS] != _checksum(data):
+        raise Corrupt(f"{folder / TENSORS} is not what was written: its checksum differs")
+    try: return Result(key, manifest["config"], _unpacked(data), manifest["facts"])
+    except (SafetensorError, ValueError, KeyError) as e:
+        raise Corrupt(f"{folder / TENSORS} holds no tensors that can be read: {e}") from None
+
+# %% ../../nbs/lib/72_store.ipynb #f7179d47
+def _bytes_of(store, key) -> tuple[Path, bytes, bytes]:
+    "The folder of a result, its manifest and its tensors, as they are on the disk."
+    folder = store.path(key)
+    try:
+        text = (folder / MANIFEST).read_bytes()
+        data = (folder / TENSORS).read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        if folder.exists():
+            raise Corrupt(
+                f"{folder} lacks "
+                f"{MANIFEST if not (folder / MANIFEST).is_file() else TENSORS}") from None
+        raise
+    except OSError as e: raise OSError(e.errno, f"{e.filename or folder} cannot be read: "
+        f"{e.strerror} (allow it, or move {folder} away to compute it again)") from e
+    return folder, text, data
+
+def _set_aside(store, key, why) -> Path:
+    "What `Store.set_aside` does."
+    to = (store.root / "set_aside"
+          / f"{key}.{time.strftime('%Y%m%dT%H%M%S')}.{uuid.uuid4().hex[:6]}")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(store.path(key), to)
+    except FileNotFoundError: pass                    # another process was first
+    except OSError as e: raise OSError(e.errno, f"{why}, and cannot be set aside: {e.strerror} "
+        f"(make {store.root} writable, or name a copy of it with RNNBIO_RESULTS)") from e
+    warnings.warn(f"{why}; set aside as {to.name}, to be computed again", stacklevel=4)
+    return to
+
+# %% ../../nbs/lib/72_store.ipynb #20a234fb
+def _cleaned(store, older_than_s) -> int:
+    "What `Store.clean` does."
+    left = [p for pattern in ("tmp/*", "checkpoints/*", "checkpoints/.*", ".probe.*")
+            for p in store.root.glob(pattern)
+            if time.time() - p.lstat().st_mtime >= older_than_s]
+    # what a link leads to is not ours to remove
+    found = [p for p in left + list((store.root / "set_aside").glob("*"))
+             if not (p.parent.is_symlink() and p.parent != store.root)]
+    for path in found:
+        (shutil.rmtree(path) if path.is_dir() and not path.is_symlink()
+         else path.unlink(missing_ok=True))
+    return len(found)
+
+def store_of(
+    store,         # a Store, its folder, or None for the results folder
+) -> Store:
+    "What a user called a store; TypeError for what is none."
+    if isinstance(store, Store): return store
+    if store is None or isinstance(store, (str, os.PathLike)): return Store(store)
+    raise TypeError(f"store must be a Store or a folder, got {shown(store)}")
 
 # %% ../../nbs/lib/72_store.ipynb #687989b7
 def write_point(name:str) -> None:
@@ -301,6 +324,7 @@ def write_folders(
         for folder in work: shutil.rmtree(folder, ignore_errors=True)
     return [final.name for final, _ in folders]
 
+# %% ../../nbs/lib/72_store.ipynb #f7ef5556
 def all_to_disk(paths) -> None:
     """Wait until they are on the disk, whatever else is to be written; side by side, so that
     they share its waits: one by one 256 results take ten times as long."""
@@ -343,6 +367,7 @@ def save_checkpoint(
         to_disk(path.parent)
     finally: beside.unlink(missing_ok=True)
 
+# %% ../../nbs/lib/72_store.ipynb #21120d3a
 @checked
 def load_checkpoints(
     store:Store|str|os.PathLike|None=None,        # or its folder; default: the results folder

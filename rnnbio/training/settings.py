@@ -57,6 +57,7 @@ class Training:
             if getattr(self, name) and trained and "W_h" not in trained:
                 raise ValueError(f"{name} is about W_h, which trained={trained} leaves out")
 
+# %% ../../nbs/lib/61_settings.ipynb #853074c3
 def rule_of(value) -> Rule:
     "A rule from its name, its fields or itself."
     if not isinstance(value, dict): return get_rule(value)

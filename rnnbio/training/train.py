@@ -207,6 +207,7 @@ def _labelled(state, rates, params, task, training) -> xr.Dataset:
 # steps between looks at the losses: on a GPU each waits for all that was asked for before
 LOOK = 200
 
+# %% ../../nbs/lib/64_train.ipynb #69a76090
 @takes_training
 @checked
 def train(
