@@ -9,7 +9,7 @@ __all__ = ['Network', 'from_modules', 'from_rnn', 'to_rnn']
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
-from ..base.checks import checked, place, shown
+from ..base.checks import checked, count, place, shown
 from .models import LeakyRNN, Params, check_params
 
 # %% ../../nbs/lib/13_modules.ipynb #ef26b129
@@ -44,13 +44,13 @@ def from_modules(
     seeds=(),      # one for each; default: 0, 1, ...
 ) -> tuple[LeakyRNN, Params]:      # the model; copies of the weights, a run for each module
     "Torch modules as an ensemble; TypeError or ValueError when they are not of one model."
-    modules = [modules] if isinstance(modules, nn.Module) else list(modules)
+    if not isinstance(modules, (list, tuple)): modules = [modules]
     for module in modules:
         if not isinstance(module, Network):
             raise TypeError(f"modules must be Networks (a torch.nn.RNN: from_rnn), got "
                             f"{shown(module)}")
     if len(models := {module.model for module in modules}) != 1:
-        raise ValueError(f"modules must be of one model, got {shown(models)}")
+        raise ValueError(f"modules must be of one model, got {shown(models) if models else 'none'}")
     own = [{name: getattr(m, name).detach().clone() for name in m.names} for m in modules]
     tensors = {name: torch.stack([tensors[name] for tensors in own]) for name in own[0]}
     model, params = modules[0].model, Params(**tensors, seeds=seeds)
@@ -86,7 +86,7 @@ def from_rnn(
     own = lambda t: t.detach().clone()[None]
     bias = dict(b=own(rnn.bias_ih_l0 + rnn.bias_hh_l0), b_out=own(readout.bias)) if rnn.bias else {}
     params = Params(own(rnn.weight_hh_l0), own(rnn.weight_ih_l0), own(readout.weight), **bias,
-                    seeds=[seed])
+                    seeds=[count("seed", seed, 0)])
     check_params(model, params)
     return model, params
 

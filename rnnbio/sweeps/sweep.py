@@ -348,7 +348,7 @@ def _dataset(sweep, runs, how, store) -> xr.Dataset:
     if foreign:
         print(f"note: {foreign} of {len(runs)} results were computed by other source code of "
               "the same versions (VERSIONS in rnnbio.sweeps.runs)", file=sys.stderr)
-    over = lambda values, *more: ((*dims, *more), values.reshape(*shape, *values.shape[1:]))
+    over = lambda values, *more: ((*dims, *more), values.reshape([*shape, *values.shape[1:]]))
     data = {"loss": over(curves[0], "step"), "accuracy": over(curves[1], "step"),
             "diverged": over(diverged), "seconds": over(seconds),
             "key": over(np.array([r.key() if r else "" for r in runs]))}
