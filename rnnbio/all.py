@@ -14,6 +14,7 @@ from rnnbio.base.plots import *
 from rnnbio.figures.claims import *
 from rnnbio.figures.report import *
 from rnnbio.tasks.base import *
+from rnnbio.tasks.environments import environments
 from rnnbio.networks.models import *
 from rnnbio.networks.initializers import *
 from rnnbio.networks.connectome import *

@@ -139,7 +139,7 @@ def test_figures_restore_their_style_only():
 # A folder imports from floors below its own; within a folder, a module from those that stand before it.
 FLOORS = [
     {"base": "checks machine threads seeds data trials curves plots"},
-    {"tasks": "base romo schuessler neurogym pattern digits", "kernels": "batched gpu cpu",
+    {"tasks": "base romo schuessler neurogym environments pattern digits", "kernels": "batched gpu cpu",
      "figures": "claims report"},
     {"networks": "initializers models connectome"},
     {"rules": "rules oracles"},

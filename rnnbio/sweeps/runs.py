@@ -26,8 +26,9 @@ from ..analyses.lowrank import change_spectrum
 from ..analyses.lyapunov import in_a_row, lyapunov_exponents
 from ..networks.models import LeakyRNN
 from ..rules.rules import Rule, get_rule, gradient, gradient_alignment
+from ..base.machine import versions
 from .store import key_of
-from ..tasks.base import TASKS, get_task
+from ..tasks.base import TASKS, get_task, is_environment
 from ..training.optimizers import OPTIMIZERS, get_optimizer
 
 # %% ../../nbs/lib/70_runs.ipynb #f19eb038
@@ -216,7 +217,8 @@ class Run(BaseModel):
 
     @model_validator(mode="after")
     def _sense(self):
-        one_of("task", self.task, TASKS)
+        ours = not is_environment(self.task)      # or the environment's, by neurogym's name
+        if ours: one_of("task", self.task, TASKS)
         one_of("dtype", self.dtype, ("float32", "float64"))
         one_of("backend", self.backend, ("cpu", "cuda"))
         if (self.every is None) != (not self.measures):
@@ -236,11 +238,15 @@ class Run(BaseModel):
             if getattr(self, name) > most:
                 raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
         LeakyRNN(1, self.n_hidden, 1, self.alpha, self.activation, self.bias, self.form)
-        if self.task_options:
+        if self.task_options or not ours:
             try: steps = task_of(self).steps
             except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as e:
                 raise ValueError(f"task {self.task} cannot have "
                                  f"task_options={shown(self.task_options)}: {e}") from None
+            if not ours and not task_of(self).made_in.startswith("neurogym."):
+                raise ValueError(f"task {self.task} is made in {task_of(self).made_in}: a stored "
+                                 "run needs an environment of neurogym itself, whose version is "
+                                 "part of its key (train takes any)")
             if not 1 <= steps <= LONGEST:
                 raise ValueError(f"task_options={shown(self.task_options)} give trials of {steps} "
                                  f"steps; 1 to {LONGEST} are possible")
@@ -252,6 +258,7 @@ class Run(BaseModel):
         options = {name: version for name, version in OPTIONS.items()
                    if version > 1 and getattr(self, name)}
         if set(AT_THE_END) & set(self.measures) and task_of(self).padded: options["measures"] = 2
+        if is_environment(self.task): options["neurogym"] = versions()["neurogym"]
         return {name: value for name, value in self.model_dump().items()
                 if name not in (*OPTIONS, "measures", "every")
                 or value} | {"versions": VERSIONS | options}

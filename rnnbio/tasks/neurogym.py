@@ -230,7 +230,8 @@ def seed_environment(env, seed:int) -> None:
 
 def next_trial(env):
     "Draw one; the environment whose trial it is, with `ob`, `gt` and the periods of this trial."
-    for one in environments_in(env): one.start_ind, one.end_ind = {}, {}
+    for one in environments_in(env):      # nothing of the trial before
+        one.start_ind, one.end_ind, one.ob, one.gt = {}, {}, None, None
     env.new_trial()
     return env.unwrapped
 
