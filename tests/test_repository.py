@@ -93,6 +93,16 @@ def test_figure_parameters(path):
                          re.M), "no algorithm lives in a figure notebook"
 
 
+@pytest.mark.parametrize("path", [ROOT / "nbs/index.ipynb", *FIGURES], ids=lambda p: p.stem)
+def test_colab_gets_neurogym_where_a_task_needs_it(path):
+    "And only there: it replaces Colab's numpy, for which everything has to start again."
+    code = [source(c) for c in cells(path)]
+    needed = any(re.search(r'"(2af|dms)"|task="context"|"[\w.]+-v\d+"', c) for c in code)
+    [setup] = [c for c in code if "google.colab" in c]
+    assert ("%pip install -q -e '.[neurogym]'" in setup) == needed == ("os.kill" in setup)
+    assert needed or "%pip install -q -e ." in setup
+
+
 @pytest.mark.parametrize("path", FIGURES, ids=lambda p: p.stem)
 def test_figure_judges_known_claims(path):
     claims = {c["id"]: c["figure"]

@@ -8,7 +8,7 @@ __all__ = ['NOT_OPTIONS', 'LEFT_OUT', 'TRIED', 'TWINS', 'MOST_INPUTS', 'NO_TRIAL
            'unfit', 'same', 'unlearnable', 'channel_names', 'Environment', 'levels', 'usable_environments',
            'environments']
 
-# %% ../../nbs/lib/28_environments.ipynb #48101060
+# %% ../../nbs/lib/28_environments.ipynb #c4951ac2
 import copy
 import math
 import re
@@ -22,7 +22,7 @@ from .base import Task
 from .neurogym import (_neurogym, duration_limits, environments_in, next_trial,
                                    plain_timing, read_timing, seed_environment, trials_of)
 
-# %% ../../nbs/lib/28_environments.ipynb #5b92d9d8
+# %% ../../nbs/lib/28_environments.ipynb #5d82946e
 # no options: ours to set, or without effect where nobody acts
 NOT_OPTIONS = ("self", "dt", "timing", "rewards", "abort", "random_seed", "frozen_seed")
 LEFT_OUT = {"psychopy": "its pictures are drawn by psychopy, which is not installed",
@@ -50,7 +50,7 @@ def creator_of(name:str):
     made = registry[name].entry_point
     return load_env_creator(made) if isinstance(made, str) else made
 
-# %% ../../nbs/lib/28_environments.ipynb #34c82302
+# %% ../../nbs/lib/28_environments.ipynb #59fec239
 class _Noting:
     "In place of a generator: answers with what it was asked for."
     def uniform(self, low=0., high=1.): return "uniform", (low, high)
@@ -74,7 +74,7 @@ def known_durations(env):      # `env`, whose timing changed
                 one.timing[period] = _noted(one, period, duration)
     return env
 
-# %% ../../nbs/lib/28_environments.ipynb #43133800
+# %% ../../nbs/lib/28_environments.ipynb #43a74304
 def _make(name:str, given:dict):
     "The environment; ValueError with its own words when it cannot be made so."
     with warnings.catch_warnings():
@@ -114,7 +114,7 @@ def make_environment(
     for one in environments_in(env): one.timing = one.timing | asked
     return env
 
-# %% ../../nbs/lib/28_environments.ipynb #3f22649f
+# %% ../../nbs/lib/28_environments.ipynb #390c614f
 TRIED, TWINS = 100, 5  # trials that tell what an environment does, and others to compare it with
 
 def take(env, n:int) -> list[tuple]:      # ob, gt, {period: (first step, end)} of each
@@ -142,7 +142,7 @@ def lengths(trials:list) -> list[int]:      # sorted, in steps
     "The different ones."
     return sorted({len(gt) for _, gt, _ in trials})
 
-# %% ../../nbs/lib/28_environments.ipynb #ae4a81db
+# %% ../../nbs/lib/28_environments.ipynb #7e39daeb
 def answer_periods(
     trials:list,       # as `take`
     rest,              # what is right while nothing is asked
@@ -154,7 +154,7 @@ def answer_periods(
     return tuple(p for p in names if any(asks(gt, *periods[p]) for _, gt, periods in trials
                                          if p in periods))
 
-# %% ../../nbs/lib/28_environments.ipynb #f10655a7
+# %% ../../nbs/lib/28_environments.ipynb #33ac4a83
 MOST_INPUTS = 4096     # a step may show: a picture of 64 x 64
 
 def unfit(env) -> str:      # "" where nothing is in the way
@@ -194,7 +194,7 @@ def unlearnable(
     if n_labels is None or 0 <= least <= most < n_labels: return ""
     return f"its ground truth ({least} to {most}) is no action (0 to {n_labels - 1})"
 
-# %% ../../nbs/lib/28_environments.ipynb #409f2db7
+# %% ../../nbs/lib/28_environments.ipynb #a7926b8e
 NO_TRIALS = "gives no trials to learn from: "
 FOLLOWS = ("A trial depends on those before it, which a network that starts each one from rest "
            "does not know.")
@@ -213,7 +213,7 @@ def channel_names(
             names[place] = name if len(places) == 1 else f"{name} {i + 1}"
     return tuple(names)
 
-# %% ../../nbs/lib/28_environments.ipynb #df06675f
+# %% ../../nbs/lib/28_environments.ipynb #cb4c242d
 class Environment(Task):
     """Trials of one of neurogym's environments. ValueError with the reason where it gives none
     that can be learned from."""
@@ -273,7 +273,7 @@ class Environment(Task):
         "The levels of Eqs. 1 and 2, over a thousand trials that never train."
         return levels(self.probe(1000), self.n_out)
 
-# %% ../../nbs/lib/28_environments.ipynb #ca1b34ae
+# %% ../../nbs/lib/28_environments.ipynb #63416a4c
 def levels(
     trials,        # Trials
     n_out:int,
@@ -290,7 +290,7 @@ def levels(
             "constant": constant(y),
             "when": sum(len(part) / len(y) * constant(part) for part in parts)}
 
-# %% ../../nbs/lib/28_environments.ipynb #65bf66c9
+# %% ../../nbs/lib/28_environments.ipynb #69387528
 @cache
 def _found() -> dict:      # name: the task, or why there is none
     "Every environment of neurogym, as it is without options."

@@ -50,6 +50,7 @@ def read_timing(
                              "drawn again until it does")
     return kind, values
 
+# %% ../../nbs/lib/24_neurogym.ipynb #08a82f31
 def duration_limits(
     kind:str,              # as `read_timing` says
     values:np.ndarray,
