@@ -214,6 +214,8 @@ def _neurogym():
     except ImportError as e:
         raise ImportError("this task needs neurogym: pip install 'rnnbio[neurogym]' (from a "
                           "clone: pip install -e '.[neurogym]')") from e
+    # how neurogym's wrappers reach what they wrap: gymnasium warns of it, and 0.29 is what it needs
+    warnings.filterwarnings("ignore", ".*to get variables from other wrappers is deprecated")
     return neurogym
 
 # %% ../../nbs/lib/24_neurogym.ipynb #b55ed9c5
