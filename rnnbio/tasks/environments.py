@@ -8,7 +8,7 @@ __all__ = ['NOT_OPTIONS', 'LEFT_OUT', 'TRIED', 'TWINS', 'MOST_INPUTS', 'NO_TRIAL
            'unfit', 'same', 'unlearnable', 'channel_names', 'Environment', 'levels', 'usable_environments',
            'environments']
 
-# %% ../../nbs/lib/28_environments.ipynb #c4951ac2
+# %% ../../nbs/lib/28_environments.ipynb #8e2ec548
 import copy
 import math
 import re
@@ -22,7 +22,7 @@ from .base import Task
 from .neurogym import (_neurogym, duration_limits, environments_in, next_trial,
                                    plain_timing, read_timing, seed_environment, trials_of)
 
-# %% ../../nbs/lib/28_environments.ipynb #5d82946e
+# %% ../../nbs/lib/28_environments.ipynb #8a443cce
 # no options: ours to set, or without effect where nobody acts
 NOT_OPTIONS = ("self", "dt", "timing", "rewards", "abort", "random_seed", "frozen_seed")
 LEFT_OUT = {"psychopy": "its pictures are drawn by psychopy, which is not installed",
@@ -50,7 +50,7 @@ def creator_of(name:str):
     made = registry[name].entry_point
     return load_env_creator(made) if isinstance(made, str) else made
 
-# %% ../../nbs/lib/28_environments.ipynb #59fec239
+# %% ../../nbs/lib/28_environments.ipynb #3822d4e5
 class _Noting:
     "In place of a generator: answers with what it was asked for."
     def uniform(self, low=0., high=1.): return "uniform", (low, high)
@@ -68,19 +68,19 @@ def _noted(env, period:str, duration):
 
 def known_durations(env):      # `env`, whose timing changed
     "Its durations as numbers or distributions, no functions."
+    hidden = lambda duration: callable(duration) and not hasattr(duration, "vmean")      # TruncExp
     for one in environments_in(env):
-        for period, duration in getattr(one, "timing", {}).items():
-            if callable(duration) and not hasattr(duration, "vmean"):      # TruncExp says it
-                one.timing[period] = _noted(one, period, duration)
+        one.timing = {period: _noted(one, period, duration) if hidden(duration) else duration
+                      for period, duration in getattr(one, "timing", {}).items()}
     return env
 
-# %% ../../nbs/lib/28_environments.ipynb #43a74304
+# %% ../../nbs/lib/28_environments.ipynb #9c073d5d
 def _make(name:str, given:dict):
     "The environment; ValueError with its own words when it cannot be made so."
     with warnings.catch_warnings():
         # gymnasium misses metadata that neurogym's environments never had
         warnings.simplefilter("ignore")
-        try: return known_durations(creator_of(name)(**given))
+        try: return known_durations(creator_of(name)(**copy.deepcopy(given)))
         except Exception as e:      # of code that is not ours: anything
             raise ValueError(f"{name} cannot be made with {shown(given)}: {e}") from e
 
@@ -97,7 +97,7 @@ def make_environment(
     timing:dict|None=None,     # {period: as `read_timing`}; what is not named stays
     **options,
 ):
-    "ValueError or TypeError when something it is given, or lacks, does not fit."
+    "The environment; ValueError or TypeError when something it is given, or lacks, does not fit."
     takes = {p: how for p, how in parameters_of(name).items() if p != "self"}
     known_options(f"task {name}", options, [p for p in takes if p not in NOT_OPTIONS])
     lacks = [p for p, how in takes.items() if how.default is how.empty and p not in options]
@@ -109,12 +109,15 @@ def make_environment(
     if not timing: return env
     before = environments_in(env)[0].timing
     known_options(f"timing of task {name}", timing, before)
-    asked = {p: t if callable(t) else plain_timing(*read_timing(p, t)) for p, t in timing.items()}
+    asked = {}
+    for period, duration in timing.items():
+        read = read_timing(period, duration)
+        asked[period] = copy.deepcopy(duration) if callable(duration) else plain_timing(*read)
     if "timing" in takes: env = _make(name, given | dict(timing=before | asked))
     for one in environments_in(env): one.timing = one.timing | asked
     return env
 
-# %% ../../nbs/lib/28_environments.ipynb #390c614f
+# %% ../../nbs/lib/28_environments.ipynb #9975b274
 TRIED, TWINS = 100, 5  # trials that tell what an environment does, and others to compare it with
 
 def take(env, n:int) -> list[tuple]:      # ob, gt, {period: (first step, end)} of each
@@ -142,7 +145,7 @@ def lengths(trials:list) -> list[int]:      # sorted, in steps
     "The different ones."
     return sorted({len(gt) for _, gt, _ in trials})
 
-# %% ../../nbs/lib/28_environments.ipynb #7e39daeb
+# %% ../../nbs/lib/28_environments.ipynb #9f06b74f
 def answer_periods(
     trials:list,       # as `take`
     rest,              # what is right while nothing is asked
@@ -154,7 +157,7 @@ def answer_periods(
     return tuple(p for p in names if any(asks(gt, *periods[p]) for _, gt, periods in trials
                                          if p in periods))
 
-# %% ../../nbs/lib/28_environments.ipynb #33ac4a83
+# %% ../../nbs/lib/28_environments.ipynb #acb9863e
 MOST_INPUTS = 4096     # a step may show: a picture of 64 x 64
 
 def unfit(env) -> str:      # "" where nothing is in the way
@@ -194,7 +197,7 @@ def unlearnable(
     if n_labels is None or 0 <= least <= most < n_labels: return ""
     return f"its ground truth ({least} to {most}) is no action (0 to {n_labels - 1})"
 
-# %% ../../nbs/lib/28_environments.ipynb #a7926b8e
+# %% ../../nbs/lib/28_environments.ipynb #ae9b2e75
 NO_TRIALS = "gives no trials to learn from: "
 FOLLOWS = ("A trial depends on those before it, which a network that starts each one from rest "
            "does not know.")
@@ -213,7 +216,7 @@ def channel_names(
             names[place] = name if len(places) == 1 else f"{name} {i + 1}"
     return tuple(names)
 
-# %% ../../nbs/lib/28_environments.ipynb #cb4c242d
+# %% ../../nbs/lib/28_environments.ipynb #05f4b4ee
 class Environment(Task):
     """Trials of one of neurogym's environments. ValueError with the reason where it gives none
     that can be learned from."""
@@ -238,29 +241,30 @@ class Environment(Task):
         self.input_names = channel_names(shows, self.n_in, "input")
         self.output_names = channel_names(acts, self.n_out, "output")
         self.step_ms = float(self.env.unwrapped.dt)
-        try: self._try([made() for _ in range(TWINS)], n_labels)
-        except (ArithmeticError, AttributeError, LookupError, TypeError) as e:
+        try: why = self._try([made() for _ in range(TWINS)], n_labels)
+        except Exception as e:      # of code that is not ours: anything
             raise ValueError(f"{name} cannot draw trials: {type(e).__name__}: {e}") from e
+        self._refuse(why)
 
-    def _try(self, twins:list, n_labels:int|None) -> None:
+    def _try(self, twins:list, n_labels:int|None) -> str:      # "" or why it cannot be used
         "What its first trials say. `twins`: environments made alike."
         first = copy.deepcopy(self.env)
         for env in first, *twins: seed_environment(env, 0)
         trials = take(first, TRIED)
-        self._refuse(unlearnable(trials, [take(env, 25) for env in twins], n_labels))
+        if why := unlearnable(trials, [take(env, 25) for env in twins], n_labels): return why
+        for _ in "12":      # from the same seed, after other trials; an odd number, for turns
+            seed_environment(first, 0)
+            if not all(map(same, take(first, 11), trials)): self.deviations = FOLLOWS
         self.answers = answer_periods(trials, trials[0][1][0] if n_labels is None else 0)
         short, long = held_trials(self.env, 0, 25), held_trials(self.env, 1)
         self.steps, self.padded = lengths(long)[-1], lengths(short)[0] < lengths(long)[-1]
         if len(lengths(long)) > 8:
-            self._refuse(f"its trials are of any length up to {self.steps} steps or more, "
-                         "whatever its periods last")
+            return f"they are of any length up to {self.steps} steps, whatever its periods last"
         for _, gt, periods in short:
             if not any(periods[p][0] < periods[p][1] for p in self.answers if p in periods):
-                self._refuse(f"one of {len(gt)} steps of {self.step_ms:g} ms asks for no answer: "
-                             f"{' or '.join(self.answers) or 'some period'} must last a step")
-        for _ in "12":      # from the same seed, after other trials; an odd number, for turns
-            seed_environment(first, 0)
-            if not all(map(same, take(first, 11), trials)): self.deviations = FOLLOWS
+                return (f"one of {len(gt)} steps of {self.step_ms:g} ms asks for no answer: "
+                        f"{' or '.join(self.answers) or 'some period'} must last a step")
+        return ""
 
     def _refuse(self, why:str) -> None:
         if why: raise ValueError(f"{self.name} {NO_TRIALS}{why}")
@@ -273,7 +277,7 @@ class Environment(Task):
         "The levels of Eqs. 1 and 2, over a thousand trials that never train."
         return levels(self.probe(1000), self.n_out)
 
-# %% ../../nbs/lib/28_environments.ipynb #63416a4c
+# %% ../../nbs/lib/28_environments.ipynb #ff7f3fd2
 def levels(
     trials,        # Trials
     n_out:int,
@@ -290,7 +294,7 @@ def levels(
             "constant": constant(y),
             "when": sum(len(part) / len(y) * constant(part) for part in parts)}
 
-# %% ../../nbs/lib/28_environments.ipynb #69387528
+# %% ../../nbs/lib/28_environments.ipynb #285fc5eb
 @cache
 def _found() -> dict:      # name: the task, or why there is none
     "Every environment of neurogym, as it is without options."
