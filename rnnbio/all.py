@@ -11,6 +11,7 @@ import xarray as xr
 # tasks
 from .base.trials import Trials
 from .tasks.base import TASKS, Task, as_trials, get_task, list_tasks
+from .tasks.environments import environments
 from .tasks.wrappers import finite, noisy, padded, shifted
 
 # networks

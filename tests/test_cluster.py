@@ -198,6 +198,7 @@ def test_a_part_that_is_none(part, tmp_path, capsys):
     assert "I/N must be a part and how many there are" in capsys.readouterr().err
 
 
+@pytest.mark.neurogym
 def test_the_same_file_whatever_the_threads_chunks_or_workers(client, tmp_path, monkeypatch):
     """What a figure writes: byte by byte the same."""
     import matplotlib.pyplot as plt

@@ -2,6 +2,7 @@
 the package."""
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def tasks():
     # no download
-    return {name: get_task(name, **{"digits": dict(source="scikit-learn")}.get(name, {}))
-            for name in list_tasks()}
+    return cache(lambda name: get_task(name, **{"digits": dict(source="scikit-learn")}.get(name,
+                                                                                           {})))
 
 
 @pytest.mark.parametrize("form", ["current", "rate"])
@@ -25,7 +26,7 @@ def tasks():
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", list_tasks())
 def test_every_combination_learns_something(tasks, name, rule, initializer, form):
-    task = tasks[name]
+    task = tasks(name)
     model = LeakyRNN(task.n_in, 8, task.n_out, alpha=.7, form=form)
     start = model.init([0, 1], initializer)
     fit = train(model, start, task, rule, lr=.01, steps=2, n_trials=4, progress=False)
@@ -44,7 +45,7 @@ def test_every_combination_learns_something(tasks, name, rule, initializer, form
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", list_tasks())
 def test_every_change_can_be_cut_and_shuffled(tasks, name, rule):
-    task = tasks[name]
+    task = tasks(name)
     model = LeakyRNN(task.n_in, 8, task.n_out, alpha=.7, activation="tanh", bias=False)
     start = model.init([0, 1], gaussian(.9), directions(), directions())
     # cosine has no input: without a state to start from nothing happens

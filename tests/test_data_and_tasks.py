@@ -316,6 +316,7 @@ def test_loss_levels_at_the_edges(name, options):
     assert batch.inputs.shape[0] == task.steps and batch.inputs.isfinite().all()
 
 
+@pytest.mark.neurogym
 def test_durations_are_those_of_the_environment_one_by_one():
     from neurogym.utils.ngym_random import trunc_exp
 
@@ -451,6 +452,7 @@ def test_a_structure_that_is_not_finite_is_refused():
         Broken(gain=3.0)(5, [0])
 
 
+@pytest.mark.neurogym
 def test_a_teacher_that_does_not_fit():
     task, model = get_task("2af", timing="short"), LeakyRNN(3, 6, 3)
     params = model.init([0], gaussian())

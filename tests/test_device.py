@@ -73,6 +73,7 @@ def test_replaying_a_step_trains_as_repeating_it(monkeypatch):
                                rtol=1e-4, atol=0, equal_nan=True)
 
 
+@pytest.mark.neurogym
 def test_labels_are_checked_before_they_are_sent():
     task, model = get_task("2af"), LeakyRNN(get_task("2af").n_in, 4, get_task("2af").n_out)
     with pytest.raises(ValueError, match="but the outputs only go from 0 to 0"):

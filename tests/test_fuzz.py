@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import possible
 from hypothesis import HealthCheck, given, settings, strategies as st
 from safetensors.torch import load as tensors_of, save as tensor_bytes
 
@@ -174,6 +175,7 @@ CONFIGS = [BASE, BASE | dict(rule=RULE, trained=["W_h", "w"]),
                batching="stream",
                seq_len=20)), BASE | dict(task="context", task_options=dict(explicit=False),
                                          alpha=0)]
+CONFIGS = possible(CONFIGS)
 
 
 def check_configuration(data):
@@ -208,16 +210,17 @@ def test_changed_configuration(data):
 
 TINY = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=6, n_hidden=4,
             n_trials=2)
-SWEEPS = [json.loads(Sweep(**s).to_json())
-          for s in (TINY, TINY | dict(lr=best_lr((1e-3, 1e-2), (1000,)), rule=["eprop", "mdgl"],
-                                      measures="gradient_norm",
-                                      every=2), TINY | dict(lr=along("gain", [.1, .2]),
-                                                            rule=along("seed", ["bptt", "eprop"]),
-                                                            trained=("W_h",)),
-                    dict(task="2af", task_options={"dt": 50}, rule=[RULE | dict(name="a"), "rflo"],
-                         recurrent=[dict(kind="gaussian", gain=2.), dict(kind="uniform", width=1.)],
-                         floss=[None, dict(kind="flossing", steps=2)], seed=0, lr=[.1, .01],
-                         steps=3))]
+SWEEPS = [
+    TINY,
+    TINY | dict(lr=best_lr((1e-3, 1e-2), (1000,)), rule=["eprop", "mdgl"], measures="gradient_norm",
+                every=2),
+    TINY | dict(lr=along("gain", [.1, .2]), rule=along("seed", ["bptt", "eprop"]),
+                trained=("W_h",)),
+    dict(task="2af", task_options={"dt": 50}, rule=[RULE | dict(name="a"), "rflo"],
+         recurrent=[dict(kind="gaussian", gain=2.), dict(kind="uniform", width=1.)],
+         floss=[None, dict(kind="flossing", steps=2)], seed=0, lr=[.1, .01], steps=3),
+]
+SWEEPS = [json.loads(Sweep(**s).to_json()) for s in possible(SWEEPS)]
 FIGURES = [dict(figure="p/fig1", profile="quick", seeds=[0, 1], sweeps=SWEEPS[:2],
                 conditions=[dict(runs=1, lr=None)], claims=[])]
 

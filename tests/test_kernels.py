@@ -53,6 +53,7 @@ def test_the_cpu_kernel_is_used_without_asking(monkeypatch):
     assert called
 
 
+@pytest.mark.neurogym
 def test_a_sweep_is_the_same_bits_at_one_thread_and_two(tmp_path):
     question = Sweep(task="2af", rule="bptt", gain=[.5, 1.], seed=range(3), lr=1e-3, steps=8,
                      n_hidden=16)

@@ -93,6 +93,16 @@ def test_figure_parameters(path):
                          re.M), "no algorithm lives in a figure notebook"
 
 
+@pytest.mark.parametrize("path", [ROOT / "nbs/index.ipynb", *FIGURES], ids=lambda p: p.stem)
+def test_colab_gets_neurogym_where_a_task_needs_it(path):
+    "And only there: it replaces Colab's numpy, for which everything has to start again."
+    code = [source(c) for c in cells(path)]
+    needed = any(re.search(r'"(2af|dms)"|task="context"|"[\w.]+-v\d+"', c) for c in code)
+    [setup] = [c for c in code if "google.colab" in c]
+    assert ("%pip install -q -e '.[neurogym]'" in setup) == needed == ("os.kill" in setup)
+    assert needed or "%pip install -q -e ." in setup
+
+
 @pytest.mark.parametrize("path", FIGURES, ids=lambda p: p.stem)
 def test_figure_judges_known_claims(path):
     claims = {c["id"]: c["figure"]
@@ -136,15 +146,18 @@ def test_figures_restore_their_style_only():
             encoding="utf-8"), f"{path.name}: use figure_style"
 
 
-# A folder imports from floors below its own; within a folder, a module from those that stand before it.
+# A folder imports from floors below its own; within a folder, a module from those that stand before
+# it.
 FLOORS = [
     {"base": "help checks registry machine threads seeds data trials curves plots"},
-    {"tasks": "base romo schuessler neurogym pattern digits wrappers", "kernels": "batched gpu cpu",
+    {"tasks": "base romo schuessler neurogym environments pattern digits wrappers",
+     "kernels": "batched gpu cpu",
      "figures": "claims report"},
     {"networks": "initializers models modules connectome"},
     {"rules": "rules oracles"},
     {"analyses": "lyapunov lowrank laziness measures"},
-    {"training": "optimizers flossing settings state fit ahead train teacher", "theory": "linear two_layers"},
+    {"training": "optimizers flossing settings state fit ahead train teacher",
+     "theory": "linear two_layers"},
     {"sweeps": "store runs compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
 ]
@@ -153,7 +166,8 @@ PLACE = {f"{folder}.{name}".strip("."): (floor, folder, i) for floor, folders in
 
 
 def imports(path, name):
-    "(line, module of ours, name taken from it or None) of every import, relative or absolute, wherever it stands."
+    """(line, module of ours, name taken from it or None) of every import, relative or absolute,
+    wherever it stands."""
     package = ["rnnbio", *name.split(".")[:-1]]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -14,12 +14,14 @@ from functools import cache
 import numpy as np
 from ..analyses.measures import MEASURES
 from ..base.checks import checked, count, one_of, plain, shown
+from ..base.machine import versions
 from ..base.registry import asked
 from ..networks.initializers import INITIALIZERS, gaussian, uniform
 from ..networks.models import LeakyRNN
 from ..rules.rules import Rule
 from .store import key_of
-from ..tasks.base import TASKS, Task, get_task
+from ..tasks.base import TASKS, Task, get_task, is_environment
+from ..tasks.environments import Environment
 from ..training.flossing import FLOSSING
 from ..training.optimizers import OPTIMIZERS
 from ..training.settings import Training
@@ -59,6 +61,8 @@ REGISTRIES = TASKS, INITIALIZERS, OPTIMIZERS, FLOSSING      # of what has settin
 def spec_data(spec) -> dict:
     "A specification as plain data; ValueError for what has no name."
     if isinstance(spec, dict): return spec
+    if isinstance(spec, Environment):
+        return {"kind": spec.name, **{k: python_value(v) for k, v in spec.asked.items()}}
     name = next(filter(None, (registry.name_of(spec) for registry in REGISTRIES)), None)
     if not name:
         raise ValueError(f"{shown(spec)} cannot be part of a sweep: a stored run needs a "
@@ -128,7 +132,7 @@ class Run(Training):
             raise ValueError(f"trained={self.trained} names a bias, but the network has none "
                              "(bias=False)")
         LeakyRNN(1, self.n_hidden, 1, self.alpha, self.activation, self.bias, self.form)
-        if self.task_options: self._check_options()
+        if self.task_options or is_environment(self.task): _check_options(self)
 
     def _name_task(self) -> None:
         "A task given as itself, by its name and options."
@@ -139,16 +143,8 @@ class Run(Training):
                                  f"{shown(task)}")
             data = spec_data(task)
             task, options = data.get("kind"), {k: v for k, v in data.items() if k != "kind"}
-        vars(self).update(task=one_of("task", task, TASKS), task_options=options)
-
-    def _check_options(self) -> None:
-        try: steps = task_of(self).steps
-        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as e:
-            raise ValueError(f"task {self.task} cannot have "
-                             f"task_options={shown(self.task_options)}: {e}") from None
-        if not 1 <= steps <= LONGEST:
-            raise ValueError(f"task_options={shown(self.task_options)} give trials of {steps} "
-                             f"steps; 1 to {LONGEST} are possible")
+        if not is_environment(task): one_of("task", task, TASKS)
+        vars(self).update(task=task, task_options=options)
 
     def training(self, **changes) -> Training:
         "How it learns, with some of it changed."
@@ -164,6 +160,7 @@ class Run(Training):
         data = self.data()
         options = {name: v for name, v in OPTIONS.items() if v > 1 and data[name]}
         if set(AT_THE_END) & set(self.measures) and task_of(self).padded: options["measures"] = 2
+        if is_environment(self.task): options["neurogym"] = versions()["neurogym"]
         stamps = {name: registry.stamp(name) for registry, name in own(self)}
         return {name: v for name, v in data.items()
                 if v or name not in (*OPTIONS, "measures", "every")} | {
@@ -193,16 +190,31 @@ def _rule_data(rule) -> dict: return json.loads(json.dumps(python_value(asdict(r
 @cache
 def _kept_data(spec): return tuple(spec_data(spec).items())
 
+def _check_options(run) -> None:
+    "ValueError unless they make a task that can be stored."
+    try: task = task_of(run)
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as e:
+        raise ValueError(f"task {run.task} cannot have "
+                         f"task_options={shown(run.task_options)}: {e}") from None
+    if isinstance(task, Environment) and not task.made_in.startswith("neurogym."):
+        raise ValueError(f"task {run.task} is made in {task.made_in}: a stored run needs an "
+                         "environment of neurogym itself, whose version is part of its key (train "
+                         "takes any)")
+    if not 1 <= task.steps <= LONGEST:
+        raise ValueError(f"task_options={shown(run.task_options)} give trials of {task.steps} "
+                         f"steps; 1 to {LONGEST} are possible")
+
 @cache
 def _task(name:str, options:str, cls): return get_task(name, **json.loads(options))
 
 def task_of(run) -> Task:
     "The task of a run; runs with the same one share it."
-    return _task(run.task, json.dumps(run.task_options, sort_keys=True), TASKS[run.task])
+    return _task(run.task, json.dumps(run.task_options, sort_keys=True), TASKS.get(run.task))
 
 def own(run) -> list[tuple]:
     "(registry, name) of what the run names and the package does not bring: a user's own."
-    named = [(TASKS, run.task), *((TASKS, kind) for kind in _kinds(run.task_options)),
+    named = [*((TASKS, kind) for kind in [run.task] if kind in TASKS),
+             *((TASKS, kind) for kind in _kinds(run.task_options)),
              *((INITIALIZERS, INITIALIZERS.name_of(getattr(run, name)))
                for name in ("recurrent", "input", "output")),
              (OPTIMIZERS, OPTIMIZERS.name_of(run.optimizer)),
