@@ -48,8 +48,9 @@ class Registry(dict):
         return thing
 
     def name_of(self, spec) -> str|None:
-        "The name of a specification's class; None when it has none here."
-        return next((name for name, cls in self.items() if type(spec) is cls), None)
+        "The name of a specification's class, defined anew meanwhile or not; None: it has none."
+        return next((name for name, cls in self.items()
+                     if type(spec) is cls or _place(type(spec)) == _place(cls)), None)
 
     def of(self,
         value,             # a specification, its data, or a name

@@ -9,6 +9,7 @@ __all__ = ['BLOCK', 'PROBE_SEED', 'TASKS', 'Task', 'as_trials', 'check_task', 'i
 import importlib
 import re
 import threading
+from dataclasses import MISSING, fields
 import numpy as np
 import torch
 from fastcore.basics import patch
@@ -165,10 +166,13 @@ def list_tasks(
     # also those of its environments that work; `environments()` says why the others do not
     neurogym:bool=False,
 ) -> list[str]:
-    "The names `get_task` knows."
-    if not neurogym: return list(TASKS)
+    """The names `get_task` knows, but for those of wrappers, which need another task (noisy,
+    shifted, padded, finite, taught)."""
+    whole = [name for name, cls in TASKS.items()
+             if not any(f.default is f.default_factory is MISSING for f in fields(cls))]
+    if not neurogym: return whole
     found = importlib.import_module("rnnbio.tasks.environments").usable_environments()
-    return [*TASKS, *found]
+    return [*whole, *found]
 
 @checked
 def get_task(
