@@ -5,14 +5,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from rnnbio.all import *
 from rnnbio.sweeps.compute import modules_of
 from rnnbio.sweeps.runs import own
+from rnnbio.sweeps.store import key_of
 
 MODULE = '''
 from dataclasses import dataclass
@@ -108,10 +107,12 @@ def test_what_is_ones_own_is_swept_and_stored(module, tmp_path):
 def test_another_source_is_another_result(module):
     first = question(module(1)).runs()[0]
     assert set(first.config()["own"]) == {name for _, name in own(first)} and len(own(first)) == 4
-    before, again, other = first.key(), question(module(1)).runs()[0], question(module(2)).runs()[0]
-    assert before == again.key() != other.key()
+    before, again = first.config(), question(module(1)).runs()[0]
+    assert again.config() == before == first.config()
+    other = question(module(2)).runs()[0]
+    assert other.key() != key_of(before)
     assert {name for name, stamp in other.config()["own"].items()
-            if again.config()["own"][name] != stamp} == {other.task}
+            if before["own"][name] != stamp} == {other.task}
 
 
 def test_ours_is_stamped_with_nothing():

@@ -353,15 +353,12 @@ _one_piece = threading.Lock()
 def modules_of(runs) -> list[str]:
     """Modules of what the package does not bring; ValueError for what is defined where a worker
     cannot find it."""
-    found = set()
-    for registry, name in {pair for run in runs for pair in own(run)}:
-        module = registry[name].__module__
-        if module == "__main__":
-            raise ValueError(f"{registry.what} {name!r} is defined in a notebook or a script, "
-                             "where "
+    found = {name: registry for run in runs for registry, name in own(run)}
+    for name, registry in found.items():
+        if registry[name].__module__ == "__main__":
+            raise ValueError(f"{registry.what} {name!r} is defined in a notebook or a script, where "
                              "workers cannot find it: put it in a module that they can import")
-        found.add(module)
-    return sorted(found)
+    return sorted({registry[name].__module__ for name, registry in found.items()})
 
 def import_all(modules:list[str]) -> None:
     "So that what they define has its name here too; ImportError in words."
