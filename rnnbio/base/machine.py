@@ -20,7 +20,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 import torch
-from .checks import one_of, real, shown
+from .checks import checked, one_of, real, shown
 
 # %% ../../nbs/lib/98_machine.ipynb #384bf3e7
 ON, OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
@@ -153,6 +153,7 @@ def device_name(
     return f"cpu, {platform.machine()}, {torch.get_num_threads()} threads"
 
 # %% ../../nbs/lib/98_machine.ipynb #b4bbcfb9
+@checked
 def source_state(
     root:Path,      # of the project
 ) -> dict:          # revision: the commit; dirty: do rnnbio/ or nbs/ differ? None without git
