@@ -39,7 +39,7 @@ export RNNBIO_SCHEDULER := $(SCHEDULER)
 export JUPYTER_PATH := $(CURDIR)/.make$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help figures $(PAPERS) $(NAMES) report test export lab address docs clean FORCE
+.PHONY: help figures $(PAPERS) $(NAMES) report test export pictures lab address docs clean FORCE
 .SECONDARY:
 .PRECIOUS: $(FIGURES)      # moved into place whole: nothing to delete where make is stopped
 
@@ -64,6 +64,9 @@ test: $(READY) $(KERNEL)     ## the notebooks' own checks, then pytest
 export: $(READY)      ## notebooks to rnnbio/, and clean them
 	"$(PY)" -c 'from nbdev.export import nb_export; from nbdev.doclinks import nbdev_export; nbdev_export()'
 	"$(PY)" -c 'from nbdev.clean import nbdev_clean; nbdev_clean()'
+
+pictures: $(READY) $(KERNEL) ## remake the pictures of the library notebooks
+	"$(PY)" nbs/pictures.py
 
 lab: $(READY) $(KERNEL)      ## open the notebooks in Jupyter
 	"$(PY)" -m jupyterlab nbs
@@ -102,7 +105,7 @@ $(KERNEL):
 # A figure is made again when its notebook, its paper's claims or the package's content changes (an export alone changes times, not content).
 .make/source.sum: FORCE
 	@mkdir -p .make
-	@find rnnbio nbs -name .ipynb_checkpoints -prune -o \( -name '*.py' -o -name claims.toml \) -print | LC_ALL=C sort | xargs cat | cksum > $@.$$$$; cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@
+	@find rnnbio nbs -name .ipynb_checkpoints -prune -o \( -path 'rnnbio/*.py' -o -name claims.toml \) -print | LC_ALL=C sort | xargs cat | cksum > $@.$$$$; cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@
 
 $(OUT)/%.ipynb: nbs/%.ipynb .make/source.sum | $(READY) $(KERNEL)
 	@mkdir -p $(dir $@) .make/runs/$(dir $*)

@@ -64,11 +64,11 @@ def test_everything_runs_in_the_chosen_python(tmp_path):
         (["VENV=", "PYTHON=/a place/python"], os.environ["PATH"], "/a place/python"),
         (["VENV="], str(tmp_path), "python3"),
     ]:
-        said = make("-n", "-W", "pyproject.toml", *words, "report", "test", "export", "lab", FIGURE,
-                    PATH=path).stdout
+        said = make("-n", "-W", "pyproject.toml", *words, "report", "test", "export", "pictures",
+                    "lab", FIGURE, PATH=path).stdout
         for module in ("-m rnnbio report", "-m pytest", "-c 'from nbdev.test",
                        "-c 'from nbdev.clean",
-                       "-m jupyterlab", "-m papermill", "-m pip"):
+                       "nbs/pictures.py", "-m jupyterlab", "-m papermill", "-m pip"):
             assert f'"{python}" {module}' in said, f"{python}: {module}"
 
 

@@ -91,3 +91,38 @@ def test_a_misspelt_parameter_stops_papermill(tmp_path):
             dict(profil="paper", out=str(tmp_path)),
             kernel_name="python3", progress_bar=False)
     assert not list(tmp_path.glob("fig1*"))
+
+
+def test_pictures_and_tables_stay_and_nothing_else(tmp_path, monkeypatch):
+    "make pictures, on a notebook that shows all sorts of things."
+    monkeypatch.syspath_prepend(str(ROOT / "nbs"))
+    import pictures as script
+    draws = "import matplotlib.pyplot as plt; plt.plot([1, 2])"
+    tells = "import os, pandas as pd; table = pd.DataFrame(dict(x=[1.5]))"
+    cells = [f"print(1)\n{draws}", f"{tells}\ntable", "object()", "os.environ['RNNBIO_RESULTS']",
+             f"#| hide\n{draws}", "#| output: false\ntable", "#| eval: false\nraise ValueError",
+             "assert 'IN_TEST' not in os.environ", f"{draws}\nplt.show()\ndisplay(table)"]
+    path = tmp_path / "1.ipynb"
+
+    def write(cells):
+        nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+        nbformat.write(nb, path)
+
+    write(cells)
+    script.remake(path)
+    made = path.read_text()
+    shown = [[sorted(o["data"]) for o in c["outputs"]] for c in json.loads(made)["cells"]]
+    picture, table = ["image/png"], ["text/html", "text/plain"]
+    assert shown == [[picture], [table], [], [], [], [], [], [], [picture, table]]
+    script.remake(path)
+    assert path.read_text() == made
+    pytest.importorskip("nbdev.clean").nbdev_clean(str(path))
+    assert path.read_text() == made
+    for wrong, says in [("pd.DataFrame(dict(x=['/home/me']))", "a table must not show '/home/'"),
+                        ("import numpy as np\nplt.figure(figsize=(9, 9))\n"
+                         "plt.imshow(np.random.default_rng(0).random((900, 900)))", "60000 bytes")]:
+        write([*cells[:2], wrong])
+        before = path.read_text()
+        with pytest.raises(SystemExit, match=says):
+            script.remake(path)
+        assert path.read_text() == before

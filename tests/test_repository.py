@@ -1,5 +1,6 @@
 """The repository itself: settings, notebooks, exports, layers."""
 import ast
+import base64
 import configparser
 import json
 import re
@@ -22,6 +23,7 @@ def files(folder, pattern):
 
 NOTEBOOKS = files(ROOT / "nbs", "*.ipynb")
 FIGURES = [p for p in NOTEBOOKS if p.name.startswith("fig")]
+PICTURED = [ROOT / "nbs/index.ipynb", *files(ROOT / "nbs/lib", "*.ipynb")]
 SETTINGS = configparser.ConfigParser()
 SETTINGS.read(ROOT / "settings.ini")
 SETTINGS = SETTINGS["DEFAULT"]
@@ -76,7 +78,25 @@ def test_notebook_is_clean(path):
     for cell in notebook["cells"]:
         assert cell["id"] and set(cell["metadata"]) <= {"tags"}
         if cell["cell_type"] == "code":
-            assert not cell["outputs"] and cell["execution_count"] is None
+            assert cell["execution_count"] is None
+            assert not cell["outputs"] or path in PICTURED, "figures/ holds what a figure shows"
+            for output in cell["outputs"]:
+                assert_picture_or_table(output)
+
+
+def assert_picture_or_table(output):
+    "What `make pictures` writes, the same on every machine."
+    assert set(output) == {"data", "metadata", "output_type"}, "run make pictures"
+    assert output["output_type"] == "display_data" and output["metadata"] == {}
+    if set(output["data"]) == {"image/png"}:
+        picture = base64.b64decode(output["data"]["image/png"], validate=True)
+        assert picture.startswith(b"\x89PNG") and len(picture) <= 60_000
+        assert b"Software" not in picture, "which matplotlib drew it is nobody's business"
+    else:
+        assert set(output["data"]) == {"text/html", "text/plain"}, "run make pictures"
+        text = "".join(output["data"]["text/html"])
+        assert 'class="dataframe"' in text
+        assert not re.search(r"/(home|root|tmp|var|Users)/|0x[0-9a-f]{6}", text)
 
 
 @pytest.mark.parametrize("path", FIGURES, ids=lambda p: p.stem)

@@ -82,6 +82,7 @@ def count(
         raise ValueError(f"{what} must be a whole number below 2^63, got {shown(value)}")
     return number
 
+# %% ../../nbs/lib/99_checks.ipynb #4be638b1
 def real(
     what:str,                  # the argument's name
     value,                     # what the user gave
@@ -93,10 +94,10 @@ def real(
     try: number = float(_item(value)) if _scalar(value) else math.nan
     except (TypeError, ValueError, OverflowError): number = math.nan
     if not (math.isfinite(number) and least <= number < below):
-        span = "a finite number" if (least, below) == (-math.inf,
-                                                       math.inf) else f"in [{least:g}, {below:g})"
-        raise ValueError(f"{what} must lie {span}, got {shown(value)}".replace("lie a", "be a")
-                         + (f" ({why})" if why else ""))
+        anywhere = (least, below) == (-math.inf, math.inf)
+        span = "be a finite number" if anywhere else f"lie in [{least:g}, {below:g})"
+        hint = f" ({why})" if why else ""
+        raise ValueError(f"{what} must {span}, got {shown(value)}{hint}")
     return number
 
 # %% ../../nbs/lib/99_checks.ipynb #fca4db88
@@ -148,6 +149,7 @@ def plain(
         raise ValueError(f"{what} must be plain data, as in JSON, got {shown(value)}")
     return value
 
+# %% ../../nbs/lib/99_checks.ipynb #89730667
 def parse_json(
     what:str,        # what the text is, for the message: a file's name
     text:str|bytes,
@@ -192,12 +194,14 @@ def tensor(
 
 def _fits(shape, axes) -> bool:
     "Are there as many axes, none empty, and of one size where they have one name?"
+    if len(shape) != len(axes): return False
     sizes = {}
-    right = lambda size, axis: size == (sizes.setdefault(axis, size) if isinstance(axis, str)
-                                        else axis)
-    return len(shape) == len(axes) and all(size > 0 and right(size, a)
-                                           for size, a in zip(shape, axes))
+    for size, axis in zip(shape, axes):
+        wanted = sizes.setdefault(axis, size) if isinstance(axis, str) else axis
+        if size <= 0 or size != wanted: return False
+    return True
 
+# %% ../../nbs/lib/99_checks.ipynb #3a2d704f
 def device_of(
     what:str,      # the argument's name
     value,         # what the user gave: a name, a torch.device, or None for where things are
@@ -240,8 +244,8 @@ def whole_numbers(
     """`value` as an array of whole numbers from `least` to `most`; ValueError when it holds
     something else."""
     found = np.asarray(value)
-    if (found.dtype.kind not in "iu" or found.ndim != ndim or not found.size or found.min() < least
-        or found.max() > most):
+    whole = found.dtype.kind in "iu" and found.ndim == ndim and found.size
+    if not whole or found.min() < least or found.max() > most:
         raise ValueError(f"{what} must be whole numbers from {least} to {most} on {ndim} "
                          f"{'axis' if ndim == 1 else 'axes'}, got {shown(value)}")
     return found
@@ -273,15 +277,18 @@ def places(
     if not chosen: raise ValueError(f"{what} must choose at least one of {n}, got {shown(value)}")
     return chosen
 
+# %% ../../nbs/lib/99_checks.ipynb #333e6691
 def _chosen(what, value, n) -> list[int]:
+    "The places that a number, several, or a mask stand for."
     if _scalar(value): return [place(what, value, n)]
     try: found = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError): found = np.array(None)
     mask = found.dtype == bool
-    mixed = isinstance(value, (list, tuple)) and not mask and any(isinstance(v, (bool, np.bool_))
+    # numpy makes [True, 2] whole numbers
+    mixed = not mask and isinstance(value, (list, tuple)) and any(isinstance(v, (bool, np.bool_))
                                                                   for v in value)
-    if (found.ndim != 1 or mixed or isinstance(value, (str, bytes)) or found.size
-        and found.dtype.kind not in "biuO"):
+    others = found.size and found.dtype.kind not in "biuO"
+    if found.ndim != 1 or mixed or others or isinstance(value, (str, bytes)):
         raise ValueError(f"{what} must be whole numbers, a slice or a mask over {n}, got "
                          f"{shown(value)}")
     if not mask: return [place(what, v, n) for v in found]
@@ -313,25 +320,21 @@ def checked(
     call.__doc__ = inspect.cleandoc(function.__doc__ or "") + arguments_of(function)
     return call
 
+# %% ../../nbs/lib/99_checks.ipynb #ee7de1eb
 _NUMBERS = {int: lambda what, v: count(what, v, -LARGEST), float: real, bool: flag, str: text}
 _WORDS = {type(None): "None", int: "a whole number", float: "a finite number",
-          bool: "True or False",
-          str: "text", Tensor: "a tensor", dict: "a dictionary", list: "several values",
-          tuple: "several values"}
+          bool: "True or False", str: "text", Tensor: "a tensor", dict: "a dictionary",
+          list: "several values", tuple: "several values"}
 
 def _check_of(annotation, default):
     "function(name, value) -> value, or None where anything goes."
-    kinds = typing.get_args(annotation) if isinstance(annotation,
-                                                      types.UnionType) else (annotation,)
+    union = isinstance(annotation, types.UnionType)
+    kinds = typing.get_args(annotation) if union else (annotation,)
     kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
     if inspect.Parameter.empty in kinds or not all(isinstance(k, type) for k in kinds): return None
     if default is None and type(None) not in kinds: kinds += (type(None),)
     if len(kinds) == 1 and kinds[0] in _NUMBERS: return _NUMBERS[kinds[0]]
     return functools.partial(_any_of, kinds)
-
-def _several(value) -> bool:
-    "A range, or an array of any library along one axis."
-    return isinstance(value, range) or getattr(value, "ndim", 0) == 1 and hasattr(value, "dtype")
 
 def _any_of(kinds, what, value):
     "`value` as the first of the kinds that it is."
@@ -347,3 +350,7 @@ def _any_of(kinds, what, value):
         return _NUMBERS[others[0]](what, value)      # its own words
     words = " or ".join(_WORDS.get(kind, kind.__name__) for kind in kinds)
     raise TypeError(f"{what} must be {words}, got {shown(value)}")
+
+def _several(value) -> bool:
+    "A range, or an array of any library along one axis."
+    return isinstance(value, range) or getattr(value, "ndim", 0) == 1 and hasattr(value, "dtype")

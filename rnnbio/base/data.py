@@ -27,9 +27,7 @@ class File:
     checksum:str           # "sha256:..." or "md5:...", as published
     size:int|None = None   # bytes, where known
     instead:str = ""       # what does without it, for the message when it cannot be had
-    # the checksum is of what is in it, for archives that differ between mirrors (and the size is
-    # only told)
-    unpacked:bool = False
+    unpacked:bool = False  # the checksum is of what is in it (and the size is only told)
 
     def __post_init__(self):
         user_path("name", self.name)
@@ -84,6 +82,7 @@ def fetch(
     return path
 
 def _check(path:Path, file:File, wrong:str, hint:str="") -> None:
+    "ValueError, beginning with `wrong`, unless size and checksum are right."
     kind, _, digest = file.checksum.partition(":")
     if file.unpacked: found = hashlib.new(kind, content(path)).hexdigest()
     else:
@@ -91,10 +90,12 @@ def _check(path:Path, file:File, wrong:str, hint:str="") -> None:
             raise ValueError(f"{wrong}: it must have {file.size} bytes, got {size}{hint}")
         with open(path, "rb") as opened: found = hashlib.file_digest(opened, kind).hexdigest()
     if found != digest:
-        raise ValueError(f"{wrong}: {'its content' if file.unpacked else 'it'} must have {kind} "
-                         f"{digest}, got {found}{hint}")
+        what = "its content" if file.unpacked else "it"
+        raise ValueError(f"{wrong}: {what} must have {kind} {digest}, got {found}{hint}")
 
+# %% ../../nbs/lib/95_data.ipynb #935d7f68
 def _download(path:Path, file:File) -> None:
+    "From the first address that gives the right file."
     # here: half of it is `requests`, which only a download needs
     import pooch                                # needed by who fetches
     log, failed = pooch.get_logger(), []
@@ -109,8 +110,9 @@ def _download(path:Path, file:File) -> None:
                 _check(coming, file, "what came is not what is published")
                 return os.replace(coming, path)
             except (OSError, ValueError) as e: failed.append(f"{url} ({str(e)[:300]})")
+    tried = ", nor from ".join(failed) or "anywhere: it has no address"
     size = f" ({file.size / 1e6:.1f} MB)" if file.size else ""
-    raise OSError(f"{file.name} could not be fetched from "
-                  f"{', nor from '.join(failed) or 'anywhere: it has no address'}. Without "
-                  f"internet: get the file{size} elsewhere and place it at {path} (RNNBIO_DATA "
-                  "names another folder)" + (f"; or {file.instead}" if file.instead else ""))
+    instead = f"; or {file.instead}" if file.instead else ""
+    raise OSError(f"{file.name} could not be fetched from {tried}. Without internet: get the "
+                  f"file{size} elsewhere and place it at {path} (RNNBIO_DATA names another "
+                  f"folder){instead}")

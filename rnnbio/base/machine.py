@@ -48,6 +48,7 @@ def asked_number(
     except ValueError: number = said
     return real(name, number, least)
 
+# %% ../../nbs/lib/98_machine.ipynb #f6e9282f
 def user_path(
     what:str,      # the argument's or the variable's name
     path,          # text or a path; ~ is the user's home
@@ -134,8 +135,7 @@ class Asked:
 @contextmanager
 def stoppable(
     signals:tuple=(signal.SIGINT,),
-    # the first waits until the work looks; False: it ends the work where it stands
-    held:bool=True,
+    held:bool=True,      # the first waits until the work looks; False: it ends the work at once
 ):                       # Asked
     """Inside, a signal is written down, and a second one raises KeyboardInterrupt.
     In the main thread, and where no other handler stands."""
@@ -166,8 +166,8 @@ def versions() -> dict[str, str]:
     def found(name):
         try: return version(name)
         except PackageNotFoundError: return "not installed"
-    return {"python": platform.python_version()} | {name: found(name) for name in (
-        "rnnbio", "torch", "numpy", "scipy", "numba", "llvmlite", "neurogym")}
+    names = "rnnbio", "torch", "numpy", "scipy", "numba", "llvmlite", "neurogym"
+    return {"python": platform.python_version()} | {name: found(name) for name in names}
 
 def device_name(
     device:str="auto",    # auto, cpu or cuda
@@ -182,13 +182,14 @@ def source_state(
     root:Path,      # of the project
 ) -> dict:          # revision: the commit; dirty: do rnnbio/ or nbs/ differ? None without git
     "Which source this is; one quick call of git that writes nothing."
+    unknown = dict(revision=None, dirty=None)
+    words = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch",
+             "--", "rnnbio", "nbs"]
     try:
-        asked = subprocess.run([
-            "git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--", "rnnbio",
-            "nbs"], cwd=root, capture_output=True, text=True, timeout=10, check=True)
-        head, *rest = asked.stdout.splitlines()
-        commit = head.removeprefix("# branch.oid ")
-    except (OSError, ValueError, subprocess.SubprocessError): return dict(revision=None, dirty=None)
-    return (dict(revision=commit[:12], dirty=any(line[:1] != "#" for line in rest))
-            if (root / "rnnbio").is_dir() and commit != "(initial)"
-            else dict(revision=None, dirty=None))
+        said = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=10,
+                              check=True).stdout
+        head, *rest = said.splitlines()
+    except (OSError, ValueError, subprocess.SubprocessError): return unknown
+    commit = head.removeprefix("# branch.oid ")
+    if commit == "(initial)" or not (root / "rnnbio").is_dir(): return unknown
+    return dict(revision=commit[:12], dirty=any(line[:1] != "#" for line in rest))

@@ -21,22 +21,20 @@ from .curves import moving_average
 STYLE = {"font.size": 8, "axes.titlesize": 8, "figure.titlesize": 9, "axes.labelsize": 8,
          "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7,
          "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left",
-         "legend.frameon": False,
-         "lines.linewidth": 1.2, "figure.dpi": 120, "savefig.dpi": 300, "pdf.fonttype": 42,
-         "svg.hashsalt": "rnnbio"}
+         "legend.frameon": False, "lines.linewidth": 1.2,
+         "figure.dpi": 120, "savefig.dpi": 300, "pdf.fonttype": 42, "svg.hashsalt": "rnnbio"}
 
 RULE_COLORS = {"bptt": "#000000", "rtrl": "#666666", "eprop": "#0072B2", "eprop_state": "#56B4E9",
-               "rflo": "#009E73",
-               "snap1": "#E69F00", "modprop": "#D55E00", "mdgl": "#CC79A7", "tbptt": "#B8A800"}
+               "rflo": "#009E73", "snap1": "#E69F00", "modprop": "#D55E00", "mdgl": "#CC79A7",
+               "tbptt": "#B8A800"}
 RULE_LABELS = {"bptt": "BPTT", "rtrl": "RTRL", "eprop": "e-prop",
                "eprop_state": "e-prop (state detached)", "rflo": "RFLO", "snap1": "SnAp-1",
                "modprop": "ModProp", "mdgl": "MDGL", "tbptt": "truncated BPTT"}
 
-# apart from those of the rules
+# of tasks, and of initial connectivity (liu2024; Gaussian is its null); none is a rule's
 TASK_COLORS = {"flipflop": "#332288", "mante": "#CC6677", "romo": "#117733"}
-STRUCTURE_COLORS = {      # of initial connectivity (liu2024); Gaussian: its null
-    "Gaussian": "0.35", "cell types": "#882255", "connectome": "#44AA99", "Dale's law": "#999933",
-    "chains": "#AA4499"}
+STRUCTURE_COLORS = {"Gaussian": "0.35", "cell types": "#882255", "connectome": "#44AA99",
+                    "Dale's law": "#999933", "chains": "#AA4499"}
 
 # %% ../../nbs/lib/94_plots.ipynb #960eee0f
 @checked
@@ -52,6 +50,7 @@ def log_ticks(
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter("")
 
+# %% ../../nbs/lib/94_plots.ipynb #4e23d1fd
 @checked
 def shade(
     color,           # matplotlib colour
@@ -97,6 +96,12 @@ def _numbers_in(what, value, deep, ndim):
         raise TypeError(f"{what} must be a dictionary with something in it, got {shown(value)}")
     return {name: _numbers_in(f"{what}[{name!r}]", v, deep - 1, ndim) for name, v in value.items()}
 
+def _levels(what, value):
+    "Numbers by label."
+    if not isinstance(value, dict):
+        raise TypeError(f"{what} must be a dictionary of numbers by label, got {shown(value)}")
+    return {label: real(f"{what}[{label!r}]", level) for label, level in value.items()}
+
 def _at(what, table, name):
     "What stands there under a name."
     if name in table: return table[name] if isinstance(table, dict) else name
@@ -109,6 +114,7 @@ def _columns(what, values, n, of):
         raise ValueError(f"{what} must have a column for each of {n} {of}, got shape "
                          f"{list(values.shape)}")
 
+# %% ../../nbs/lib/94_plots.ipynb #dfbcaa8e
 def _names(what, value):
     "Labels as text."
     try: names = [] if isinstance(value, (str, bytes)) else list(value)
@@ -133,12 +139,6 @@ def _yes_no(what, value, shape):
                          f"{shown(value)}")
     return found
 
-def _levels(what, value):
-    "Numbers by label."
-    if not isinstance(value, dict):
-        raise TypeError(f"{what} must be a dictionary of numbers by label, got {shown(value)}")
-    return {label: real(f"{what}[{label!r}]", level) for label, level in value.items()}
-
 # %% ../../nbs/lib/94_plots.ipynb #70d83605
 @checked
 def plot_trial(
@@ -152,15 +152,7 @@ def plot_trial(
     title:str="",
 ):                                   # the two axes
     "One trial: inputs above, targets (and outputs) below."
-    inputs = numbers("inputs", inputs, 2, finite=False)
-    targets = numbers("targets", targets, finite=False)
-    if str(getattr(mask, "dtype", "")).endswith("bool"): mask = mask * 1
-    on = numbers("mask", mask, 1) > 0
-    outputs = None if outputs is None else numbers("outputs", outputs, 2, finite=False)
-    for what, value in dict(targets=targets, mask=on, outputs=outputs).items():
-        if value is not None and (value.ndim not in (1, 2) or len(value) != len(inputs)):
-            raise ValueError(f"{what} must have the {len(inputs)} steps of inputs, got shape "
-                             f"{list(value.shape)}")
+    inputs, targets, on, outputs = _trial(inputs, targets, mask, outputs)
     t = _time(len(inputs), step_ms)
     input_names = input_names and _names("input_names", input_names)
     output_names = output_names and _names("output_names", output_names)
@@ -178,6 +170,20 @@ def plot_trial(
         bottom.set(ylabel="target", xlabel="time (steps)" if step_ms is None else "time (ms)")
     return top, bottom
 
+# %% ../../nbs/lib/94_plots.ipynb #347d89c7
+def _trial(inputs, targets, mask, outputs):
+    "The four as arrays over the same steps, the mask as True and False."
+    inputs = numbers("inputs", inputs, 2, finite=False)
+    targets = numbers("targets", targets, finite=False)
+    if str(getattr(mask, "dtype", "")).endswith("bool"): mask = mask * 1
+    on = numbers("mask", mask, 1) > 0
+    outputs = None if outputs is None else numbers("outputs", outputs, 2, finite=False)
+    for what, value in dict(targets=targets, mask=on, outputs=outputs).items():
+        if value is not None and (value.ndim not in (1, 2) or len(value) != len(inputs)):
+            raise ValueError(f"{what} must have the {len(inputs)} steps of inputs, got shape "
+                             f"{list(value.shape)}")
+    return inputs, targets, on, outputs
+
 def _time(n, step_ms):
     "The axis of time, in steps or milliseconds."
     if step_ms is not None and step_ms <= 0:
@@ -190,6 +196,7 @@ def _channels(ax, t, columns, names):
         ax.plot(t, column, label=names[i] if i < len(names) else f"channel {i + 1}")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6)
 
+# %% ../../nbs/lib/94_plots.ipynb #dd308ff1
 @checked
 def plot_activity(
     hidden,                    # states of one trial [time, unit]
@@ -258,10 +265,10 @@ def plot_gains(
     colors = {gain: gain_color(gain) for curves in panels.values() for gain in curves}
     columns = count("columns", columns, 0) or len(panels)
     rows = -(-len(panels) // columns)
+    size = (min(7.2, .6 + 2.7 * columns), .5 + 1.9 * rows)
     with figure_style():
-        size = (min(7.2, .6 + 2.7 * columns), .5 + 1.9 * rows)
-        figure, axes = plt.subplots(rows, columns, figsize=size, sharey="row", layout="constrained",
-                                    squeeze=False)
+        figure, axes = plt.subplots(rows, columns, figsize=size, sharey="row",
+                                    layout="constrained", squeeze=False)
         axes = axes.ravel()
         for i, (ax, (name, curves)) in enumerate(zip(axes, panels.items())):
             first = min(start, *(runs.shape[1] // 2 for runs in curves.values()))
@@ -280,8 +287,8 @@ def plot_against_gain(
     ax:Axes,
     gains,            # [gain]
     values,           # [seed, gain]
-    color,
-    label:str="",
+    color,            # of line and dots
+    label:str="",     # for a legend
     style:str="-",    # of the line, as matplotlib writes it
     learned=None,     # [seed, gain] bool: draw every network, filled when it has learned
 ) -> None:
@@ -312,21 +319,10 @@ def plot_treatments(
 ):                       # matplotlib figure
     """Learning curves by treatment, a panel for each gain, bars of the final loss; a row for
     each alpha."""
-    curves, ends = _numbers_in("curves", curves, 3, 2), _numbers_in("ends", ends, 2, 2)
-    ends = {row: _at("ends", ends, row) for row in curves}
-    n_gains = len(next(iter(curves.values())))
-    for row, bars in ends.items():
-        if len(curves[row]) != n_gains:
-            raise ValueError(f"curves[{row!r}] must have {n_gains} gains as the first row, got "
-                             f"{len(curves[row])}")
-        for gain in curves[row]: real(f"a gain of curves[{row!r}]", gain)
-        for name, values in bars.items():
-            _color(f"colors[{name!r}]", _at("colors", colors, name))
-            _columns(f"ends[{row!r}][{name!r}]", values, n_gains, "gains")
+    curves, ends, n_gains = _treated(curves, ends, colors)
     with figure_style():
         figure, axes = plt.subplots(len(curves), n_gains + 1, figsize=(7.2, .6 + 1.7 * len(curves)),
-                                    sharey=True,
-                                    layout="constrained", squeeze=False,
+                                    sharey=True, layout="constrained", squeeze=False,
                                     width_ratios=[1] * n_gains + [1.6])
         for row, (alpha, panels) in zip(axes, curves.items()):
             for ax, (gain, treated) in zip(row, panels.items()):
@@ -342,20 +338,36 @@ def plot_treatments(
         figure.suptitle(title, x=.4)
     return figure
 
+# %% ../../nbs/lib/94_plots.ipynb #5c6200a2
+def _treated(curves, ends, colors):
+    "Curves and their ends as numbers, and how many gains each row has."
+    curves, ends = _numbers_in("curves", curves, 3, 2), _numbers_in("ends", ends, 2, 2)
+    ends = {row: _at("ends", ends, row) for row in curves}
+    n_gains = len(next(iter(curves.values())))
+    for row, bars in ends.items():
+        if len(curves[row]) != n_gains:
+            raise ValueError(f"curves[{row!r}] must have {n_gains} gains as the first row, got "
+                             f"{len(curves[row])}")
+        for gain in curves[row]: real(f"a gain of curves[{row!r}]", gain)
+        for name, values in bars.items():
+            _color(f"colors[{name!r}]", _at("colors", colors, name))
+            _columns(f"ends[{row!r}][{name!r}]", values, n_gains, "gains")
+    return curves, ends, n_gains
+
 def _bars(ax, gains, ends, colors):
     "Final loss by treatment, side by side at each gain."
     width = .8 / len(colors)
     for i, (name, values) in enumerate(ends.items()):
         at = np.arange(len(gains)) + (i - (len(colors) - 1) / 2) * width
         ax.bar(at, values.mean(0), width, yerr=values.std(0), color=colors[name],
-               error_kw={"lw": .6},
-               label=name)
+               error_kw={"lw": .6}, label=name)
     ax.set(xticks=range(len(gains)), xticklabels=[f"{g:g}" for g in gains], title="at the end")
 
+# %% ../../nbs/lib/94_plots.ipynb #fcd9e8d5
 @checked
 def plot_choices(
     panels:dict,         # choice: {rule: final loss [seed, gain]}
-    gains,
+    gains,               # [gain]
     effects:dict,        # (choice, rule): text for the panel
     levels:dict,         # choice: loss of knowing when to answer but not what
     title:str,
@@ -374,24 +386,26 @@ def plot_choices(
     rows = -(-len(panels) // columns)
     with figure_style():
         figure, axes = plt.subplots(rows, columns, figsize=(7.2, .5 + 1.75 * rows),
-                                    layout="constrained",
-                                    squeeze=False)
+                                    layout="constrained", squeeze=False)
         for ax, (name, by_rule) in zip(axes.ravel(), panels.items()):
             for i, (rule, values) in enumerate(by_rule.items()):
-                mean, std = np.nanmean(np.log(values), 0), np.nanstd(np.log(values), 0)
-                middle, low, high = np.exp(mean), np.exp(mean - std), np.exp(mean + std)
-                ax.errorbar(gains, middle, [middle - low, high - middle], color=RULE_COLORS[rule],
-                            marker="o",
-                            ms=3, capsize=1.5, lw=1)
-                text = ax.annotate(effects[name, rule], (.03, .97 - .11 * i),
-                                   xycoords="axes fraction",
-                                   va="top", fontsize=6, color=RULE_COLORS[rule])
-                text.set_in_layout(False)
+                _choice(ax, i, gains, values, effects[name, rule], RULE_COLORS[rule])
             ax.axhline(levels[name], color="0.5", lw=.8, ls=":")
             ax.set(title=name, ylim=(0, 1.7 * levels[name]), ylabel="loss", xlabel="gain")
         for ax in axes.ravel()[len(panels):]: ax.set_axis_off()
         figure.suptitle(title)
     return figure
+
+# %% ../../nbs/lib/94_plots.ipynb #794b2275
+def _choice(ax, i, gains, values, effect, color):
+    "One rule's line, and its effect in words, the i-th from the top."
+    mean, std = np.nanmean(np.log(values), 0), np.nanstd(np.log(values), 0)
+    middle, low, high = np.exp(mean), np.exp(mean - std), np.exp(mean + std)
+    ax.errorbar(gains, middle, [middle - low, high - middle], color=color, marker="o", ms=3,
+                capsize=1.5, lw=1)
+    text = ax.annotate(effect, (.03, .97 - .11 * i), xycoords="axes fraction", va="top",
+                       fontsize=6, color=color)
+    text.set_in_layout(False)
 
 # %% ../../nbs/lib/94_plots.ipynb #94148ea6
 @checked
@@ -407,13 +421,7 @@ def plot_conditions(
 ):                       # matplotlib figure
     "A row for each quantity, a column for each task (or whatever the columns are)."
     rows, names = _numbers_in("rows", rows, 2, 2), _names("conditions", conditions)
-    columns = list(next(iter(rows.values())))
-    for quantity, panels in rows.items():
-        if list(panels) != columns:
-            raise ValueError(f"rows[{quantity!r}] must have the columns {columns} of the first, "
-                             f"got {list(panels)}")
-        for column, values in panels.items():
-            _columns(f"rows[{quantity!r}][{column!r}]", values, len(names), "conditions")
+    columns = _same_columns(rows, len(names))
     for quantity in log: one_of("a quantity of log", quantity, rows)
     for column in learned: _at("learned names a column: rows", columns, column)
     for panel in levels:
@@ -421,8 +429,7 @@ def plot_conditions(
     size = (min(7.2, 1. + 2. * len(columns)), .7 + 1.25 * len(rows))
     with figure_style():
         figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True,
-                                    sharey="row",
-                                    layout="constrained", squeeze=False)
+                                    sharey="row", layout="constrained", squeeze=False)
         for (quantity, panels), line in zip(rows.items(), axes):
             for ax, (column, values) in zip(line, panels.items()):
                 drawn = levels.get((quantity, column), {})
@@ -436,6 +443,18 @@ def plot_conditions(
         figure.suptitle(title)
     return figure
 
+# %% ../../nbs/lib/94_plots.ipynb #40d40bc1
+def _same_columns(rows, n_conditions) -> list:
+    "The columns that every row has; ValueError when one has others."
+    columns = list(next(iter(rows.values())))
+    for quantity, panels in rows.items():
+        if list(panels) != columns:
+            raise ValueError(f"rows[{quantity!r}] must have the columns {columns} of the first, "
+                             f"got {list(panels)}")
+        for column, values in panels.items():
+            _columns(f"rows[{quantity!r}][{column!r}]", values, n_conditions, "conditions")
+    return columns
+
 @checked
 def name_conditions(
     ax:Axes,
@@ -445,10 +464,10 @@ def name_conditions(
     names = _names("conditions", conditions)
     fits = max(map(len, names)) * len(names) < 28
     ax.set_xticks(range(len(names)), names, rotation=0 if fits else 30,
-                  ha="center" if fits else "right",
-                  rotation_mode="anchor")
+                  ha="center" if fits else "right", rotation_mode="anchor")
     ax.set_xlim(-.5, len(names) - .5)
 
+# %% ../../nbs/lib/94_plots.ipynb #66727685
 @checked
 def plot_paired(
     ax:Axes,
@@ -467,8 +486,7 @@ def plot_paired(
     for k, color in enumerate(colors):
         for which, face in (learned[:, k], color), (~learned[:, k], "white"):
             ax.scatter(np.full(which.sum(), k), values[which, k], s=9, facecolor=face,
-                       edgecolor=color, lw=.6,
-                       zorder=2)
+                       edgecolor=color, lw=.6, zorder=2)
         kept = values[learned[:, k], k]
         if np.isfinite(kept).any():
             ax.hlines(np.nanmean(kept), k - .28, k + .28, color="k", lw=1.4, zorder=3)
@@ -476,5 +494,4 @@ def plot_paired(
         ax.axhline(level, color="0.5", lw=.8, ls=":", zorder=0)
         if names:
             ax.annotate(name, (.02, level), xycoords=("axes fraction", "data"), va="bottom",
-                        fontsize=6,
-                        color="0.4")
+                        fontsize=6, color="0.4")

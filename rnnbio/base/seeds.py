@@ -18,8 +18,8 @@ def generator(
     block:int=0,    # which block of the stream, usually a training step
 ) -> np.random.Generator:
     "The random numbers of one block of one stream of one seed."
-    key = hashlib.sha256(
-        f"{stream}|{count('seed', seed, 0)}|{count('block', block, 0)}".encode()).digest()[:16]
+    name = f"{stream}|{count('seed', seed, 0)}|{count('block', block, 0)}"
+    key = hashlib.sha256(name.encode()).digest()[:16]
     return np.random.Generator(np.random.Philox(key=np.frombuffer(key, "<u8")))
 
 # %% ../../nbs/lib/96_seeds.ipynb #fe13a83b
@@ -28,7 +28,8 @@ def distinct_seeds(
     seeds,                  # one seed, or several
 ) -> tuple[int, ...]:
     "The seeds as a tuple of whole numbers; raises when there is none, or one stands twice."
-    seeds = tuple(count("seeds", s, 0) for s in np.atleast_1d(np.asarray(seeds, dtype=object)))
+    several = np.atleast_1d(np.asarray(seeds, dtype=object))
+    seeds = tuple(count("seeds", s, 0) for s in several)
     twice = sorted({s for s in seeds if seeds.count(s) > 1})
     if not seeds: raise ValueError("seeds must hold at least one seed, got none")
     if twice: raise ValueError(f"seeds must differ from each other, got {twice} more than once")

@@ -50,15 +50,17 @@ def _bound_torch(n) -> None:
     for the worse)."""
     if torch.get_num_threads() != n: torch.set_num_threads(n)
 
+# %% ../../nbs/lib/97_threads.ipynb #b1233bc7
 if os.environ.get("RNNBIO_THREADS"): set_threads()
 
+# %% ../../nbs/lib/97_threads.ipynb #d86210b2
 def start_threads() -> int:
     "Ready for a compiled call from this thread; how many threads it may use."
     global _started
     if _inherited:
         raise RuntimeError("this process was forked from one that had already trained, and cannot "
-                           "train itself "
-                           "(GNU OpenMP): start workers with multiprocessing.get_context('spawn')")
+                           "train itself (GNU OpenMP): start workers with "
+                           "multiprocessing.get_context('spawn')")
     of_torch = torch.get_num_threads()
     nb.set_num_threads(n := get_threads())
     _bound_torch(of_torch)

@@ -19,81 +19,89 @@ from .checks import checked, count, device_of, shown, tensor
 class Trials:
     "A batch of trials; ValueError when shapes, dtypes or values disagree."
     inputs:Tensor                  # [time, trial, n_in] or [run, time, trial, n_in], float
-    # float, like inputs but n_out wide: squared error; integer, without the last axis:
-    # cross-entropy
-    targets:Tensor
-    # [time, trial] or [run, time, trial]: weight of each step in the loss, 0 or more
-    mask:Tensor
-    # like mask: steps at which the answer is read for the accuracy; default: where mask > 0
-    response:Tensor|None = None
+    targets:Tensor                 # like inputs, n_out wide; or labels, whole, without that axis
+    mask:Tensor                    # [time, trial] or [run, time, trial]: weight in the loss, >= 0
+    response:Tensor|None = None    # like mask: when the answer is read; None: where mask > 0
 
-    def __post_init__(self):
-        x, y, m = (_as_tensor(name, getattr(self, name)) for name in ("inputs", "targets", "mask"))
-        r = m > 0 if self.response is None else _as_tensor("response", self.response).bool()
-        if not x.is_floating_point():
-            raise ValueError(f"inputs must be floating point, got {x.dtype}")
-        if x.ndim not in (3, 4):
-            raise ValueError("inputs must be [time, trial, n_in] or [run, time, trial, n_in], got "
-                             f"shape {list(x.shape)}")
-        if 0 in x.shape or 0 in y.shape:
-            raise ValueError(f"inputs and targets must not be empty, got shapes {list(x.shape)} "
-                             f"and {list(y.shape)}")
-        lead, labelled = x.shape[:-1], not y.is_floating_point()
-        if labelled and y.dtype == torch.bool:
-            raise ValueError("targets must be float (squared error) or integer labels "
-                             "(cross-entropy), got bool")
-        for name, t, shape in ("targets", y, y.shape if labelled
-                               else y.shape[:-1]), ("mask", m, m.shape), ("response", r, r.shape):
-            if shape != lead:
-                raise ValueError(f"{name} of shape {list(t.shape)} does not fit inputs of shape "
-                                 f"{list(x.shape)}: "
-                                 f"the leading axes must be {list(lead)}")
-        if not labelled and y.dtype != x.dtype:
-            raise ValueError(f"targets are {y.dtype} but inputs are {x.dtype}: give both the same "
-                             "dtype")
-        for name, t in ("inputs", x), ("targets", y), ("mask", m):
-            if not torch.isfinite(t.sum()) and not torch.isfinite(t).all():
-                raise ValueError(f"{name} must be finite, got NaN or infinity")
-        if labelled and y.min() < 0:
-            raise ValueError(f"targets must be labels of 0 or more, got {int(y.min())}")
-        if m.min() < 0: raise ValueError(f"mask must be 0 or more, got {float(m.min())}")
-        m = m.to(x.dtype)
-        if not torch.isfinite(m.sum()):
-            raise ValueError(f"mask must have a sum that {x.dtype} holds, got {float(m.max())} as "
-                             "its largest weight")
-        if (m.sum((-2, -1)) == 0).any():
-            raise ValueError("mask must be above 0 somewhere, got a batch in which nothing counts")
-        for name, t in ("inputs", x), ("targets",
-                                       y.long() if labelled else y), ("mask", m), ("response", r):
-            object.__setattr__(self, name, t)
+    def __post_init__(self): _hold(self, _fitting(*self.tensors()))
 
     @classmethod
     def _trusted(cls, *tensors):
         "From tensors that were checked before: a batch moved or joined."
-        self = object.__new__(cls)
-        for name, t in zip(("inputs", "targets", "mask", "response"), tensors):
-            object.__setattr__(self, name, t)
-        return self
+        return _hold(object.__new__(cls), tensors)
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        "Inputs, targets, mask and response."
+        return self.inputs, self.targets, self.mask, self.response
 
     @property
     def labelled(self) -> bool: return not self.targets.is_floating_point()
 
     @property
     def last_step(self) -> Tensor:
-        """The last step that counts, of each trial, [trial] or [run, trial]; where none does,
-        the last of all. Beyond it lies padding."""
+        """The last step that counts, of each trial, [trial] or [run, trial]; where none does, the
+        last of all. Beyond it lies padding."""
         t = torch.arange(1, self.mask.shape[-2] + 1, device=self.mask.device)[:, None]
         return ((self.mask > 0) * t).amax(-2).sub(1) % self.mask.shape[-2]
 
-    def at_last(self,
-        values:Tensor,     # [time, trial, ...], of a batch without a run axis: targets, say
-    ) -> Tensor:           # [trial, ...]
-        "What stands at the last step that counts of each trial."
-        tensor("values", values, dtypes=(values.dtype,) if isinstance(values, Tensor) else ())
-        if self.mask.ndim != 2 or values.shape[:2] != self.mask.shape:
-            raise ValueError(f"values must be [time, trial, ...] with {list(self.mask.shape)} in "
-                             f"front, got shape {list(values.shape)}")
-        return values[self.last_step, torch.arange(values.shape[1], device=values.device)]
+    @checked
+    def loss(self,
+        outputs:Tensor,    # [run, time, trial, n_out]
+    ) -> Tensor:           # [run], differentiable
+        "The loss of each run (Eq. 1)."
+        _like(self, outputs)
+        weight = self.mask.sum((-2, -1))
+        if not self.labelled:
+            squares = self.mask[..., None] * (outputs - self.targets) ** 2
+            return squares.sum((-3, -2, -1)) / (2 * outputs.shape[-1] * weight)
+        # classes first: torch is slow over a short last axis
+        log_p = F.log_softmax(outputs.movedim(-1, 0), 0)
+        surprise = -log_p.gather(0, self.targets.expand(outputs.shape[:-1])[None])[0]
+        return (self.mask * surprise).sum((-2, -1)) / weight
+
+    @checked
+    def error(self,
+        outputs:Tensor,    # [run, time, trial, n_out]
+    ) -> Tensor:           # [run, time, trial, n_out]
+        "How the loss of each run changes with its outputs (Eq. 2)."
+        _like(self, outputs)
+        n_out = outputs.shape[-1]
+        if self.labelled:
+            p = outputs.movedim(-1, 0).softmax(0).movedim(0, -1)
+            each = p - F.one_hot(self.targets, n_out)
+        else: each = (outputs - self.targets) / n_out
+        return each * (self.mask / self.mask.sum((-2, -1), keepdim=True))[..., None]
+
+    @checked
+    def accuracy(self,
+        outputs:Tensor,    # [run, time, trial, n_out]
+    ) -> Tensor:           # [run], between 0 and 1; NaN when the batch asks for no response
+        "The fraction of answers that are right."
+        _like(self, outputs)
+        when = self.response.to(outputs.dtype)
+        if self.labelled:
+            right = (outputs.argmax(-1) == self.targets) * when
+            return right.sum((-2, -1)) / when.sum((-2, -1))
+        size = (self.targets.abs() * when[..., None]).amax((-3, -2, -1))
+        squares = ((outputs - self.targets) ** 2 * when[..., None]).sum(-3)
+        rms = (squares / when.sum(-2)[..., None]).sqrt()               # [run, trial, n_out]
+        asked = (when.sum(-2) > 0).to(outputs.dtype)
+        solved = (rms < size[..., None, None] / 2).all(-1) * asked
+        return solved.sum(-1) / asked.sum(-1)
+
+# %% ../../nbs/lib/20_trials.ipynb #7fb260b2
+def _hold(batch, tensors):
+    "The batch, which is frozen, with its tensors."
+    for name, t in zip(("inputs", "targets", "mask", "response"), tensors):
+        object.__setattr__(batch, name, t)
+    return batch
+
+def _fitting(inputs, targets, mask, response) -> tuple[Tensor, ...]:
+    "The four as tensors that fit each other; ValueError where they do not."
+    x, y, m = _as_tensor("inputs", inputs), _as_tensor("targets", targets), _as_tensor("mask", mask)
+    r = m > 0 if response is None else _as_tensor("response", response).bool()
+    _check_axes(x, y, m, r)
+    return x, y if y.is_floating_point() else y.long(), _check_values(x, y, m), r
 
 def _as_tensor(name, value) -> Tensor:
     """A tensor as it is, an array with its dtype, a list of numbers in single precision;
@@ -111,7 +119,51 @@ def _as_tensor(name, value) -> Tensor:
         raise ValueError(f"{name} must be numbers of a kind that torch has, got "
                          f"{array.dtype}") from None
 
-# %% ../../nbs/lib/20_trials.ipynb #00efdac5
+# %% ../../nbs/lib/20_trials.ipynb #4eab5ddf
+def _check_axes(x, y, m, r) -> None:
+    "ValueError unless the axes and dtypes of inputs, targets, mask and response fit."
+    if not x.is_floating_point(): raise ValueError(f"inputs must be floating point, got {x.dtype}")
+    if x.ndim not in (3, 4):
+        raise ValueError("inputs must be [time, trial, n_in] or [run, time, trial, n_in], got "
+                         f"shape {list(x.shape)}")
+    if 0 in x.shape or 0 in y.shape:
+        raise ValueError(f"inputs and targets must not be empty, got shapes {list(x.shape)} "
+                         f"and {list(y.shape)}")
+    labelled = not y.is_floating_point()
+    if labelled and y.dtype == torch.bool:
+        raise ValueError("targets must be float (squared error) or integer labels "
+                         "(cross-entropy), got bool")
+    lead = x.shape[:-1]
+    leads = (("targets", y, y.shape if labelled else y.shape[:-1]),
+             ("mask", m, m.shape),
+             ("response", r, r.shape))
+    for name, t, shape in leads:
+        if shape != lead:
+            raise ValueError(f"{name} of shape {list(t.shape)} does not fit inputs of shape "
+                             f"{list(x.shape)}: the leading axes must be {list(lead)}")
+    if not labelled and y.dtype != x.dtype:
+        raise ValueError(f"targets are {y.dtype} but inputs are {x.dtype}: give both the same "
+                         "dtype")
+
+# %% ../../nbs/lib/20_trials.ipynb #bd10d9b3
+def _check_values(x, y, m) -> Tensor:
+    "The mask in the dtype of the inputs; ValueError unless all values can be trained on."
+    for name, t in ("inputs", x), ("targets", y), ("mask", m):
+        # the sum is quick, and finite unless one of them is not, or they are huge
+        if not torch.isfinite(t.sum()) and not torch.isfinite(t).all():
+            raise ValueError(f"{name} must be finite, got NaN or infinity")
+    if not y.is_floating_point() and y.min() < 0:
+        raise ValueError(f"targets must be labels of 0 or more, got {int(y.min())}")
+    if m.min() < 0: raise ValueError(f"mask must be 0 or more, got {float(m.min())}")
+    m = m.to(x.dtype)
+    if not torch.isfinite(m.sum()):
+        raise ValueError(f"mask must have a sum that {x.dtype} holds, got {float(m.max())} as "
+                         "its largest weight")
+    if (m.sum((-2, -1)) == 0).any():
+        raise ValueError("mask must be above 0 somewhere, got a batch in which nothing counts")
+    return m
+
+# %% ../../nbs/lib/20_trials.ipynb #bd3b385b
 def _like(trials:Trials, outputs:Tensor) -> None:
     "Raises unless `outputs` can be compared with the targets."
     tensor("outputs", outputs)
@@ -123,7 +175,10 @@ def _like(trials:Trials, outputs:Tensor) -> None:
     if outputs.device.type == "cpu": check_targets(trials, outputs.shape[-1])
 
 @checked
-def check_targets(trials:Trials, n_out:int) -> None:
+def check_targets(
+    trials:Trials,
+    n_out:int,        # outputs of the network
+) -> None:
     "ValueError unless the targets are for so many outputs."
     count("n_out", n_out)
     y = trials.targets
@@ -133,56 +188,18 @@ def check_targets(trials:Trials, n_out:int) -> None:
     if not trials.labelled and y.shape[-1] != n_out:
         raise ValueError(f"targets are {y.shape[-1]} wide, but outputs {n_out}")
 
+# %% ../../nbs/lib/20_trials.ipynb #a4ad78ec
 @patch
-@checked
-def loss(
+def at_last(
     self:Trials,
-    outputs:Tensor,    # [run, time, trial, n_out]
-) -> Tensor:           # [run], differentiable
-    "The loss of each run (Eq. 1)."
-    _like(self, outputs)
-    weight = self.mask.sum((-2, -1))
-    if not self.labelled:
-        return ((self.mask[..., None] * (outputs - self.targets) ** 2).sum((-3, -2, -1))
-                / (2 * outputs.shape[-1] * weight))
-    # classes first: torch is slow over a short last axis
-    log_p = F.log_softmax(outputs.movedim(-1, 0), 0)
-    surprise = -log_p.gather(0, self.targets.expand(outputs.shape[:-1])[None])[0]
-    return (self.mask * surprise).sum((-2, -1)) / weight
-
-@patch
-@checked
-def error(
-    self:Trials,
-    outputs:Tensor,    # [run, time, trial, n_out]
-) -> Tensor:           # [run, time, trial, n_out]
-    "How the loss of each run changes with its outputs (Eq. 2)."
-    _like(self, outputs)
-    if self.labelled:
-        each = outputs.movedim(-1, 0).softmax(0).movedim(0, -1) - F.one_hot(self.targets,
-                                                                            outputs.shape[-1])
-    else: each = (outputs - self.targets) / outputs.shape[-1]
-    return each * (self.mask / self.mask.sum((-2, -1), keepdim=True))[..., None]
-
-# %% ../../nbs/lib/20_trials.ipynb #68e8f1d8
-@patch
-@checked
-def accuracy(
-    self:Trials,
-    outputs:Tensor,    # [run, time, trial, n_out]
-) -> Tensor:           # [run], between 0 and 1; NaN when the batch asks for no response
-    "The fraction of answers that are right."
-    _like(self, outputs)
-    when = self.response.to(outputs.dtype)
-    if self.labelled:
-        return ((outputs.argmax(-1) == self.targets) * when).sum((-2, -1)) / when.sum((-2, -1))
-    size = (self.targets.abs() * when[..., None]).amax((-3, -2, -1))
-    # [run, trial, n_out]
-    rms = (((outputs - self.targets) ** 2 * when[..., None]).sum(-3)
-           / when.sum(-2)[..., None]).sqrt()
-    asked = (when.sum(-2) > 0).to(outputs.dtype)
-    solved = (rms < size[..., None, None] / 2).all(-1) * asked
-    return solved.sum(-1) / asked.sum(-1)
+    values:Tensor,     # [time, trial, ...], of a batch without a run axis: targets, say
+) -> Tensor:           # [trial, ...]
+    "What stands at the last step that counts of each trial."
+    tensor("values", values, dtypes=(values.dtype,) if isinstance(values, Tensor) else ())
+    if self.mask.ndim != 2 or values.shape[:2] != self.mask.shape:
+        raise ValueError(f"values must be [time, trial, ...] with {list(self.mask.shape)} in "
+                         f"front, got shape {list(values.shape)}")
+    return values[self.last_step, torch.arange(values.shape[1], device=values.device)]
 
 # %% ../../nbs/lib/20_trials.ipynb #f12b5cb5
 def unlike(
@@ -199,11 +216,6 @@ def unlike(
     return ""
 
 # %% ../../nbs/lib/20_trials.ipynb #14cc3247
-@patch
-def tensors(self:Trials) -> tuple[Tensor, ...]:
-    "Inputs, targets, mask and response."
-    return self.inputs, self.targets, self.mask, self.response
-
 @patch
 @checked
 def map(
@@ -236,6 +248,7 @@ def to(
                                  "it holds")
     return moved
 
+# %% ../../nbs/lib/20_trials.ipynb #5c398465
 @patch
 @checked
 def trials(
@@ -250,6 +263,7 @@ def trials(
     return Trials._trusted(cut(self.inputs, -2), cut(self.targets, -1 if self.labelled else -2),
                            cut(self.mask, -1), cut(self.response, -1))
 
+# %% ../../nbs/lib/20_trials.ipynb #cece71d4
 @checked
 def stack_trials(
     batches:list[Trials],    # batches of one kind and size

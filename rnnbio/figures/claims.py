@@ -42,8 +42,8 @@ def load_claims(
     read, or one is written twice."""
     path = user_path("path", path)
     try:
-        claims = [Claim(**entry)
-                  for entry in tomllib.loads(path.read_text(encoding="utf-8"))["claim"]]
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))["claim"]
+        claims = [Claim(**entry) for entry in entries]
     except KeyError: raise ValueError(f"{path} must hold claims, each under [[claim]]") from None
     except (ValueError, TypeError, RecursionError) as e:
         raise ValueError(f"{path} holds no claims that can be read: {e}") from None
@@ -52,16 +52,6 @@ def load_claims(
     return {c.id: c for c in claims}
 
 # %% ../../nbs/lib/80_claims.ipynb #5bd56f2d
-def _paired(*named) -> list[np.ndarray]:
-    "Numbers that can stand beside each other; a lost seed's may be NaN."
-    arrays = [numbers(what, values, finite=False, empty=True)
-              for what, values in zip(named[::2], named[1::2])]
-    try: np.broadcast_shapes(*(v.shape for v in arrays))
-    except ValueError:
-        raise ValueError(f"{' and '.join(named[::2])} must be of shapes that fit each other, got "
-                         f"{' and '.join(str(list(v.shape)) for v in arrays)}") from None
-    return arrays
-
 @checked
 def log_ratio(
     a,      # positive, one for each seed
@@ -71,12 +61,18 @@ def log_ratio(
     a, b = _paired("a", a, "b", b)
     return np.log(a) - np.log(b)
 
-def _rankdata(values, axis=-1) -> np.ndarray:
-    """Ranks from 1, ties sharing their mean (scipy's, imported when needed: scipy.stats is slow
-    to load)."""
-    from scipy.stats import rankdata            # slow to import
-    return rankdata(values, axis=axis)
+def _paired(*named) -> list[np.ndarray]:
+    "Numbers that can stand beside each other; a lost seed's may be NaN."
+    arrays = [numbers(what, values, finite=False, empty=True)
+              for what, values in zip(named[::2], named[1::2])]
+    try: np.broadcast_shapes(*(v.shape for v in arrays))
+    except ValueError:
+        shapes = " and ".join(str(list(v.shape)) for v in arrays)
+        raise ValueError(f"{' and '.join(named[::2])} must be of shapes that fit each other, got "
+                         f"{shapes}") from None
+    return arrays
 
+# %% ../../nbs/lib/80_claims.ipynb #2efc0256
 @checked
 def rank_correlation(
     a,      # [seed, condition]
@@ -92,6 +88,13 @@ def rank_correlation(
         rho = (x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
     return np.where(np.isfinite(a).all(-1) & np.isfinite(b).all(-1), rho, np.nan)
 
+def _rankdata(values, axis=-1) -> np.ndarray:
+    """Ranks from 1, ties sharing their mean (scipy's, imported when needed: scipy.stats is slow
+    to load)."""
+    from scipy.stats import rankdata            # slow to import
+    return rankdata(values, axis=axis)
+
+# %% ../../nbs/lib/80_claims.ipynb #e61631b7
 @checked
 def gap_closes(
     a,      # curves [seed, step]
@@ -103,11 +106,12 @@ def gap_closes(
     if a.shape != b.shape or len(a) < 2:
         raise ValueError("a and b must be curves [seed, step] of the same two or more seeds, got "
                          f"shapes {list(a.shape)} and {list(b.shape)}")
-    apart = abs(a.mean(0) - b.mean(0)) >= 2 * np.sqrt((a.var(0, ddof=1) + b.var(0, ddof=1))
-                                                      / len(a))
+    error = np.sqrt((a.var(0, ddof=1) + b.var(0, ddof=1)) / len(a))
+    apart = abs(a.mean(0) - b.mean(0)) >= 2 * error
     if apart[-1] or not np.isfinite(a).all() or not np.isfinite(b).all(): return np.nan
     return float(np.flatnonzero(apart)[-1] + 1) if apart.any() else 0.
 
+# %% ../../nbs/lib/80_claims.ipynb #2d317a07
 @checked
 def sign_flip_p(
     values,       # one for each seed, finite
@@ -120,6 +124,7 @@ def sign_flip_p(
     signs = np.array(list(itertools.product((1, -1), repeat=len(values))))
     return float((signs @ values >= values.sum() - 1e-12 * abs(values).sum()).mean())
 
+# %% ../../nbs/lib/80_claims.ipynb #90070a43
 @checked
 def trend_p(
     table,        # [seed, condition], conditions in order, finite
@@ -131,9 +136,10 @@ def trend_p(
     if table.shape[1] < 2:
         raise ValueError(f"table must have two conditions or more, got shape {list(table.shape)}")
     if len(table) < 2: return 1.
-    return (float(page_trend_test(table).pvalue) if table.shape[1] > 2
-            else sign_flip_p(table[:, 1] - table[:, 0]))
+    if table.shape[1] == 2: return sign_flip_p(table[:, 1] - table[:, 0])
+    return float(page_trend_test(table).pvalue)
 
+# %% ../../nbs/lib/80_claims.ipynb #38cccca4
 @checked
 def holm(
     ps:list,  # p values of one figure
@@ -155,17 +161,16 @@ class Verdict:
     why:str                          # in words, when inconclusive
     mean:float                       # of the statistic over seeds
     interval:tuple[float, float]     # its 95 % interval
-    # sign-flip test against the margin, or trend test; corrected within the figure
-    p:float
+    p:float                          # sign flips against the margin, or trend; corrected
     values:tuple[float, ...]         # one for each seed
     lost:int = 0                     # seeds without a finite value
-    # the other choice this was judged under, "alpha = 0.5"; "": ours
-    beside:str = ""
+    beside:str = ""                  # judged under another choice, "alpha = 0.5"; "": ours
 
+# %% ../../nbs/lib/80_claims.ipynb #e53d132a
 @checked
 def judge(
-    # claim id: values of its statistic, one for each seed; or a table [seed, condition] of
-    # something that should rise (or fall, as the claim expects) with the condition
+    # claim id: its statistic, one for each seed; or a table [seed, condition] of something that
+    # should rise (or fall, as the claim expects) with the condition
     evidence:dict,
     claims:dict,            # as from `load_claims`
     profile:str="paper",    # quick and test are too small for a verdict
@@ -177,35 +182,45 @@ def judge(
         if not isinstance(claim, Claim):
             raise TypeError(f"claims must hold a Claim by its id, got {shown(claim)} as "
                             f"{shown(id)}")
-    tables = {one_of("claim", id, claims): numbers(f"evidence on claim {id}", values, finite=False,
-                                                   empty=True) for id, values in evidence.items()}
-    for id, table in tables.items():
-        if table.ndim not in (1, 2):
-            raise ValueError(f"evidence on claim {id} must be one number for each seed or a table "
-                             f"[seed, condition], got shape {list(table.shape)}")
-    evidence = {id: v if v.ndim == 1 else rank_correlation(v, np.arange(v.shape[1]))
-                for id, v in tables.items()}
-    side = {id: 1 if claims[id].expect == "above" else -1 for id in evidence}
-    finite = {id: v[np.isfinite(v)] for id, v in evidence.items()}
-    beyond = {id: side[id] * (v - claims[id].margin) for id, v in finite.items()}
-    p = lambda id: (1. if not len(beyond[id]) else sign_flip_p(beyond[id]) if tables[id].ndim == 1
-                    else trend_p(side[id] * tables[id][np.isfinite(evidence[id])]))
-    ps = dict(zip(beyond, holm([p(id) for id in beyond])))
-    return [_verdict(claims[id], finite[id], beyond[id], float(ps[id]), profile,
-                     len(evidence[id]) - len(finite[id])) for id in evidence]
+    tables = {one_of("claim", id, claims): _table(id, values) for id, values in evidence.items()}
+    found = [_tested(claims[id], table) for id, table in tables.items()]
+    ps = holm([p for _, _, _, p in found])
+    return [_verdict(claims[id], values, beyond, lost, float(p), profile)
+            for id, (values, beyond, lost, _), p in zip(tables, found, ps)]
 
-def _verdict(claim, values, beyond, p, profile, lost):
+def _table(id, values) -> np.ndarray:
+    table = numbers(f"evidence on claim {id}", values, finite=False, empty=True)
+    if table.ndim in (1, 2): return table
+    raise ValueError(f"evidence on claim {id} must be one number for each seed or a table "
+                     f"[seed, condition], got shape {list(table.shape)}")
+
+# %% ../../nbs/lib/80_claims.ipynb #df15f69c
+def _tested(
+    claim:Claim,
+    table,         # [seed] or [seed, condition]
+) -> tuple:        # finite values, how far they lie beyond the margin; seeds lost; p, not corrected
+    statistic = table if table.ndim == 1 else rank_correlation(table, np.arange(table.shape[1]))
+    there = np.isfinite(statistic)
+    side, values = 1 if claim.expect == "above" else -1, statistic[there]
+    beyond = side * (values - claim.margin)
+    if not len(beyond): p = 1.
+    elif table.ndim == 1: p = sign_flip_p(beyond)
+    else: p = trend_p(side * table[there])
+    return values, beyond, len(statistic) - len(values), p
+
+def _verdict(claim, values, beyond, lost, p, profile) -> Verdict:
+    "The table above, from its last row to its first."
     low, high = interval(beyond)
     if lost: verdict, why = "inconclusive", f"{lost} of {len(values) + lost} seeds gave no number"
     elif profile not in ("paper", "full"):
         verdict, why = "inconclusive", f"the {profile} profile is too small for a verdict"
     elif low > 0 and p < .05: verdict, why = "reproduced", ""
     elif high < 0: verdict, why = "not reproduced", ""
+    elif low > 0: verdict, why = "inconclusive", f"p = {p:.3f}: too few seeds"
     else:
-        verdict, why = ("inconclusive", f"the 95 % interval holds the margin {claim.margin:g}"
-                        if low <= 0 <= high else f"p = {p:.3f}: too few seeds")
-    return Verdict(claim, verdict, why, float(values.mean()) if len(values) else np.nan,
-                   interval(values), p, tuple(values.tolist()), lost)
+        verdict, why = "inconclusive", f"the 95 % interval holds the margin {claim.margin:g}"
+    mean = float(values.mean()) if len(values) else np.nan
+    return Verdict(claim, verdict, why, mean, interval(values), p, tuple(values.tolist()), lost)
 
 @checked
 def interval(

@@ -19,13 +19,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from fastcore.basics import patch
 from matplotlib.figure import Figure as Picture
 from ..base.checks import (checked, count, known_options, numbers, one_of, parse_json, plain,
-                           shown, text)
-from .claims import judge, load_claims
+                                shown, text)
 from ..base.curves import final_loss, moving_average
 from ..base.machine import (device_name, pick_device, project_root, source_state, switch,
                                  user_path, versions, whole)
+from .claims import judge, load_claims
 
 # %% ../../nbs/lib/81_report.ipynb #21725695
 PROFILES = ("quick", "paper", "full", "test")
@@ -45,6 +46,7 @@ def check_parameters(
     known_options("a figure notebook", given, PARAMETERS)
 
 def _statements(cell):
+    "The lines of a cell, parsed."
     try: return ast.parse(cell).body
     except (SyntaxError, ValueError) as e:
         raise ValueError(f"cells must be Python, got {shown(cell)}: {e}") from None
@@ -55,24 +57,21 @@ class Figure:
     files. Bad parameters raise before anything runs."""
     @checked
     def __init__(self,
-        name:str,            # paper/notebook, like "zhang2024/fig1_initial_gain"
-        profile:str,         # quick, paper or full
-        seed:int,            # first of the seeds
-        device:str,          # auto, cpu or cuda
-        # folder for the files, ~ is the user's home; "": figures/<profile>/<paper>, or
-        # <profile>-seed<seed>
-        out,
-        quick:dict,          # settings of the quick profile; `n_seeds` is one of them
-        paper:dict={},       # what differs in the paper profile
-        # what differs from that where even the paper's sizes leave something out
-        full:dict={},
-        test:dict={},        # what differs in the test of the notebook
+        name:str,          # paper/notebook, like "zhang2024/fig1_initial_gain"
+        profile:str,       # quick, paper or full
+        seed:int,          # first of the seeds
+        device:str,        # auto, cpu or cuda
+        out,               # folder for the files, ~ is home; "": figures/<profile>/<paper>
+        quick:dict,        # settings of the quick profile; `n_seeds` is one of them
+        paper:dict={},     # what differs in the paper profile
+        full:dict={},      # what differs from that where even the paper's sizes leave something out
+        test:dict={},      # what differs in the test of the notebook
     ):
         check_parameters(_cells_run())
         one_of("profile", profile, PROFILES)
         self.profile = "test" if switch("IN_TEST") else profile
-        self.settings = quick | {"quick": {}, "paper": paper, "full": paper | full,
-                                 "test": test}[self.profile]
+        more = {"quick": {}, "paper": paper, "full": paper | full, "test": test}
+        self.settings = quick | more[self.profile]
         self.name, self.seed, self.device = name, count("seed", seed, 0), pick_device(device)
         self.paper, self.notebook, claims = _place(name)
         if "n_seeds" not in self.settings:
@@ -81,26 +80,15 @@ class Figure:
         self.claims = load_claims(claims)
         self.evidence, self.conditions, self.checks = {}, [], []
         self.sweeps, self.keys, self.training_s, self.begin = [], set(), 0., time.time()
-        # as the figure began: what it imported
-        self.source = source_state(project_root())
-        self.folder = self._folder(out)
+        self.source = source_state(project_root())      # as it began: what it imported
+        self.folder = _folder(self, out)
         self.folder.mkdir(parents=True, exist_ok=True)
-
-    def _folder(self, out):
-        if not isinstance(out, (str, os.PathLike)):
-            raise TypeError(f"out must be a folder's path, got {shown(out)} (a number as a name: "
-                            "papermill -r out ...)")
-        if str(out): return user_path("out", out)
-        if self.profile == "test": return Path(tempfile.mkdtemp(prefix="rnnbio-test-"))
-        profile = self.profile + (f"-seed{self.seed}" if self.seed else "")
-        return project_root() / "figures" / profile / self.paper
 
     def __getattr__(self, name):
         settings = self.__dict__.get("settings", {})
-        if name not in settings:
-            raise AttributeError(f"figure has no setting {name!r}: its profile gives "
-                                 f"{', '.join(map(str, settings))}")
-        return settings[name]
+        if name in settings: return settings[name]
+        raise AttributeError(f"figure has no setting {name!r}: its profile gives "
+                             f"{', '.join(map(str, settings))}")
 
     def __repr__(self):
         return (f"{self.name}, {self.profile} profile, seeds {self.seeds[0]} to {self.seeds[-1]}, "
@@ -109,61 +97,17 @@ class Figure:
     @checked
     def save(self,
         figure:Picture,        # matplotlib figure
-        # every number drawn, one observation a row; no label that reads as missing
-        table:pd.DataFrame,
+        table:pd.DataFrame,    # every number drawn, one observation a row; no lost labels
     ) -> None:
         "PNG, PDF and CSV; each appears complete or not at all."
         _refuse_lost_labels(table)
-        files = {"png": lambda p: figure.savefig(p, format="png"),
-                 "pdf": lambda p: figure.savefig(p, format="pdf", metadata={"CreationDate": None}),
-                 "csv": lambda p: table.to_csv(p, index=False, float_format="%.6g",
-                                               lineterminator="\n")}
-        for kind, write in files.items(): whole(self.folder / f"{self.notebook}.{kind}", write)
-
-    @checked
-    def tally(self,
-        runs:xr.Dataset, # of a sweep
-        # a run has learned when its mean loss over the last tenth is below this ...
-        level:float,
-        share:float=.9,  # ... times this, so that noise around it does not count
-        **labels,        # what these runs are: rule="bptt"
-    ) -> pd.DataFrame:   # per condition: runs, diverged, not learned, rate and how chosen
-        """Count runs that diverged and runs that did not learn. The table also goes to the
-        figure's JSON, with which runs these are and how long they took."""
-        _refuse_other_data(runs, ("loss", "diverged", "key", "seconds"), ("seed", "step"))
-        labels = plain("labels", _plain(labels))
-        last = final_loss(runs.loss)
-        per_seed = xr.Dataset(dict(runs=xr.ones_like(last, int), diverged=(runs.diverged >= 0)
-                                   | (runs.key == ""), not_learned=last >= share * level))
-        table = per_seed.sum("seed").assign({name: runs[name].isel(seed=0, drop=True)
-                                             for name in ("lr", "lr_note")
-                                             if name in runs and "seed" in runs[name].dims})
-        # an axis, where a sweep has seeds only
-        rows = table.expand_dims("row").to_dataframe().reset_index()
-        table = rows.drop(columns=["row", "seed"], errors="ignore").assign(**labels)
-        self.conditions += table.to_dict("records")
-        self.sweeps += [json.loads(runs.attrs["sweep"])] if "sweep" in runs.attrs else []
-        self.keys |= {str(key) for key in runs.key.values.ravel() if key}
-        self.training_s += float(runs.seconds.sum())
-        return table
-
-    @checked
-    def compare(self,
-        table:pd.DataFrame,    # columns quantity, ours, paper, source: one row for each number
-    ) -> pd.DataFrame:
-        """Numbers of ours beside those of the paper; they go to the figure's JSON and to the
-        report. No verdict hangs on them."""
-        for name in ("quantity", "ours", "paper", "source"):
-            one_of("column of compare", name, table.columns)
-        rows = table[["quantity", "ours", "paper", "source"]].to_dict("records")
-        self.checks += plain("table", _plain(rows))
-        return table
+        for kind, write in _writers(figure, table).items():
+            whole(self.folder / f"{self.notebook}.{kind}", write)
 
     @checked
     def judge(self,
         id:str,          # of the claim, in claims.toml
-        # its statistic, one for each seed, or a table [seed, condition] that should rise or fall
-        values,
+        values,          # its statistic by seed; or a table [seed, condition] that rises or falls
         beside:str="",   # the other choice it is judged under: "alpha = 0.5"; "": ours
     ) -> None:
         "Evidence on one claim; the verdict waits for `report`, since tests are corrected together."
@@ -178,18 +122,9 @@ class Figure:
         "Verdicts of the figure's claims; they and where they come from go to its JSON."
         verdicts = [replace(v, beside=beside) for beside, evidence in self.evidence.items()
                     for v in judge(evidence, self.claims, self.profile)]
-        facts = dict(figure=self.name, **self.source, profile=self.profile, seeds=list(self.seeds),
-                     device=device_name(self.device), settings=self.settings,
-                     duration_s=round(time.time() - self.begin, 1),
-                     training_s=round(self.training_s, 1),
-                     runs_sha256=hashlib.sha256("".join(sorted(self.keys)).encode()).hexdigest(),
-                     versions=versions(), sweeps=self.sweeps, conditions=self.conditions,
-                     checks=self.checks, claims=[asdict(v) for v in verdicts])
-        whole(self.folder / f"{self.notebook}.json",
-              lambda p: p.write_text(json.dumps(_plain(facts), indent=1) + "\n", encoding="utf-8"))
-        return pd.DataFrame([dict(claim=v.claim.id, beside=v.beside, verdict=v.verdict, mean=v.mean,
-                                  low=v.interval[0], high=v.interval[1], p=v.p, why=v.why,
-                                  statistic=v.claim.statistic) for v in verdicts])
+        text = json.dumps(_plain(_provenance(self, verdicts)), indent=1) + "\n"
+        whole(self.folder / f"{self.notebook}.json", lambda p: p.write_text(text, encoding="utf-8"))
+        return _verdict_table(verdicts)
 
 # %% ../../nbs/lib/81_report.ipynb #be803f5d
 def _place(name):
@@ -205,6 +140,29 @@ def _place(name):
     user_path("name", name)
     return one_of("the paper in name", parts[0], papers), parts[1], root / parts[0] / "claims.toml"
 
+def _folder(figure, out) -> Path:
+    "Where its files go: `out`, or what profile and first seed say."
+    if not isinstance(out, (str, os.PathLike)):
+        raise TypeError(f"out must be a folder's path, got {shown(out)} (a number as a name: "
+                        "papermill -r out ...)")
+    if str(out): return user_path("out", out)
+    if figure.profile == "test": return Path(tempfile.mkdtemp(prefix="rnnbio-test-"))
+    profile = figure.profile + (f"-seed{figure.seed}" if figure.seed else "")
+    return project_root() / "figures" / profile / figure.paper
+
+def _cells_run() -> list[str]:
+    "What this notebook has run so far; nothing outside one."
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return list(shell.user_ns.get("In", [])) if shell else []
+
+# %% ../../nbs/lib/81_report.ipynb #5012d37a
+def _writers(figure, table) -> dict:
+    "A function that writes the file, for each kind of file."
+    return {"png": lambda p: figure.savefig(p, format="png"),
+            # without its date the same picture is the same file
+            "pdf": lambda p: figure.savefig(p, format="pdf", metadata={"CreationDate": None}),
+            "csv": lambda p: table.to_csv(p, index=False, float_format="%.6g", lineterminator="\n")}
+
 def _refuse_lost_labels(table):
     "A label that pandas reads as missing is lost from every group."
     for name, column in table.items():
@@ -217,6 +175,61 @@ def _refuse_lost_labels(table):
             raise ValueError(f"table: the label {lost.iloc[0]!r} in column {name!r} is missing to "
                              "pandas: use another word")
 
+# %% ../../nbs/lib/81_report.ipynb #ba55115b
+def _provenance(figure, verdicts) -> dict:
+    "Everything about a figure that is no picture."
+    keys = "".join(sorted(figure.keys))
+    return dict(figure=figure.name, **figure.source, profile=figure.profile,
+                seeds=list(figure.seeds), device=device_name(figure.device),
+                settings=figure.settings, duration_s=round(time.time() - figure.begin, 1),
+                training_s=round(figure.training_s, 1),
+                runs_sha256=hashlib.sha256(keys.encode()).hexdigest(),
+                versions=versions(), sweeps=figure.sweeps, conditions=figure.conditions,
+                checks=figure.checks, claims=[asdict(v) for v in verdicts])
+
+def _verdict_table(verdicts) -> pd.DataFrame:
+    "What the notebook shows at its end."
+    return pd.DataFrame([dict(claim=v.claim.id, beside=v.beside, verdict=v.verdict, mean=v.mean,
+                              low=v.interval[0], high=v.interval[1], p=v.p, why=v.why,
+                              statistic=v.claim.statistic) for v in verdicts])
+
+def _plain(value):
+    "For JSON: tuples become lists, numbers that are not finite become words."
+    if isinstance(value, dict): return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)): return [_plain(v) for v in value]
+    if isinstance(value, np.generic): return _plain(value.item())
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+
+# %% ../../nbs/lib/81_report.ipynb #1efe844a
+@patch
+@checked
+def tally(
+    self:Figure,
+    runs:xr.Dataset, # of a sweep
+    level:float,     # a run has learned when its mean loss over the last tenth is below this ...
+    share:float=.9,  # ... times this, so that noise around it does not count
+    **labels,        # what these runs are: rule="bptt"
+) -> pd.DataFrame:   # per condition: runs, diverged, not learned, rate and how chosen
+    """Count runs that diverged and runs that did not learn. The table also goes to the
+    figure's JSON, with which runs these are and how long they took."""
+    _refuse_other_data(runs, ("loss", "diverged", "key", "seconds"), ("seed", "step"))
+    labels = plain("labels", _plain(labels))
+    last = final_loss(runs.loss)
+    per_seed = xr.Dataset(dict(runs=xr.ones_like(last, int),
+                               diverged=(runs.diverged >= 0) | (runs.key == ""),
+                               not_learned=last >= share * level))
+    rates = {name: runs[name].isel(seed=0, drop=True) for name in ("lr", "lr_note")
+             if name in runs and "seed" in runs[name].dims}
+    # an axis more, where a sweep has seeds only
+    rows = per_seed.sum("seed").assign(rates).expand_dims("row").to_dataframe().reset_index()
+    table = rows.drop(columns=["row", "seed"], errors="ignore").assign(**labels)
+    self.conditions += table.to_dict("records")
+    self.sweeps += [json.loads(runs.attrs["sweep"])] if "sweep" in runs.attrs else []
+    self.keys |= {str(key) for key in runs.key.values.ravel() if key}
+    self.training_s += float(runs.seconds.sum())
+    return table
+
+# %% ../../nbs/lib/81_report.ipynb #e6664bf4
 def _refuse_other_data(runs, variables, axes):
     "Is this what a sweep gives?"
     missing = [name for name in variables if name not in runs]
@@ -226,18 +239,19 @@ def _refuse_other_data(runs, variables, axes):
         raise ValueError(f"runs must be a sweep's data set with {wanted}: it lacks "
                          f"{', '.join(missing)}")
 
-# %% ../../nbs/lib/81_report.ipynb #ba55115b
-def _cells_run() -> list[str]:
-    "What this notebook has run so far; nothing outside one."
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return list(shell.user_ns.get("In", [])) if shell else []
-
-def _plain(value):
-    "For JSON: tuples become lists, numbers that are not finite become words."
-    if isinstance(value, dict): return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)): return [_plain(v) for v in value]
-    if isinstance(value, np.generic): return _plain(value.item())
-    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+# %% ../../nbs/lib/81_report.ipynb #d8795b6c
+@patch
+@checked
+def compare(
+    self:Figure,
+    table:pd.DataFrame,    # columns quantity, ours, paper, source: one row for each number
+) -> pd.DataFrame:
+    "Numbers of ours beside those of the paper; they go to the figure's JSON and to the report."
+    for name in ("quantity", "ours", "paper", "source"):
+        one_of("column of compare", name, table.columns)
+    rows = table[["quantity", "ours", "paper", "source"]].to_dict("records")
+    self.checks += plain("table", _plain(rows))
+    return table
 
 # %% ../../nbs/lib/81_report.ipynb #1b1eae2f
 @checked
@@ -255,78 +269,93 @@ def learning_table(
     return smooth.isel(step=steps).to_dataframe().reset_index()
 
 # %% ../../nbs/lib/81_report.ipynb #9cadcdba
+_HEAD = ("Computed by the figures of the paper profile, with paired seeds; rules of the verdict: "
+         "`nbs/lib/80_claims.ipynb`. Intervals are 95 %. A verdict *beside* is the same test "
+         "under another choice than ours. A claim is *fragile* when other seeds (`make figures "
+         "PROFILE=paper SEED=100`) turn its verdict.")
+
 @checked
 def report_text(
     root:Path,      # of the project
 ) -> str:
     "Every claim with its verdict, as Markdown."
-    lines = ["# Claims and verdicts", "", "Computed by the figures of the paper profile, with "
-             "paired seeds; rules of the verdict: `nbs/lib/80_claims.ipynb`. Intervals are 95 %. "
-             "A verdict *beside* is the same test under another choice than ours. A claim is "
-             "*fragile* when other seeds (`make figures PROFILE=paper SEED=100`) turn its verdict.",
-             ""]
-    for path in sorted((root / "nbs").glob("*/claims.toml")):
-        paper, found = path.parent.name, {}
-        figures, again = (_facts(root.glob(f"figures/{folder}/{paper}/*.json"))
-                          for folder in ("paper", "paper-seed*"))
-        others = {(v["claim"]["id"], v["beside"], facts["seeds"][0]): v["verdict"]
-                  for facts in again for v in facts["claims"]}
-        for facts in figures:
-            for v in facts["claims"]: found.setdefault(v["claim"]["id"], []).append(v)
-        lines += [f"## {paper}", "", "| claim | statistic | expected | mean and interval | p | "
-                  "verdict | the paper says | figure |", "|---|---|---|---|---|---|---|---|"]
-        for id, claim in load_claims(path).items():
-            notebook = (Path("nbs", paper, claim.figure + ".ipynb")
-                        if claim.figure.startswith("fig") else Path(claim.figure + ".ipynb"))
-            link = (f"{claim.figure} (to come)" if not (root / notebook).is_file()
-                    else f"[notebook](../../{notebook})")
-            if (root / "figures" / "paper" / paper / f"{claim.figure}.png").is_file():
-                link = f"[{claim.figure}]({paper}/{claim.figure}.png), {link}"
-            head, tail = (f"**{id}.** {claim.claim} | "
-                          f"{claim.statistic.replace('|', chr(92) + '|')} | {claim.expect} "
-                          f"{claim.margin:g}", f"{claim.paper or '(our check)'} | {link}")
-            # an identity, asserted in a notebook that every `make test` runs
-            proved = not claim.figure.startswith("fig") and (root / notebook).is_file()
-            if id not in found:
-                lines.append(
-                    f"| {head} | | | "
-                    f"{'**reproduced**: asserted by `make test`' if proved else 'not judged yet'} "
-                    f"| {tail} |")
-            for v in found.get(id, []):
-                first, last = (f"{id} beside: {v['beside']} | | ",
-                               " | ") if v["beside"] else (head, tail)
-                lines.append(f"| {first} | {_number(v)} | {v['p']:.3f} | {_words(v, others)} | "
-                             f"{last} |")
-        lines += ["", *(_made(facts) for facts in figures + again), "",
-                  *_beside([check | {"figure": facts["figure"].split("/")[1]} for facts in figures
-                            for check in facts.get("checks", ())])]
+    lines = ["# Claims and verdicts", "", _HEAD, ""]
+    for path in sorted((root / "nbs").glob("*/claims.toml")): lines += _of_paper(root, path)
     return "\n".join(lines)
+
+def _of_paper(root, path) -> list[str]:
+    "The claims of one paper as a table; the runs behind it; numbers beside the paper's."
+    paper, found = path.parent.name, {}
+    figures, again = (_facts(root.glob(f"figures/{folder}/{paper}/*.json"))
+                      for folder in ("paper", "paper-seed*"))
+    others = {(v["claim"]["id"], v["beside"], facts["seeds"][0]): v["verdict"]
+              for facts in again for v in facts["claims"]}
+    for facts in figures:
+        for v in facts["claims"]: found.setdefault(v["claim"]["id"], []).append(v)
+    rows = [row for claim in load_claims(path).values()
+            for row in _of_claim(root, paper, claim, found.get(claim.id, ()), others)]
+    checks = [check | {"figure": facts["figure"].split("/")[1]}
+              for facts in figures for check in facts.get("checks", ())]
+    return [f"## {paper}", "",
+            "| claim | statistic | expected | mean and interval | p | verdict | the paper says | "
+            "figure |", "|---|---|---|---|---|---|---|---|", *rows, "",
+            *(_made(facts) for facts in figures + again), "", *_beside(checks)]
+
+def _facts(files) -> list[dict]:
+    "What the JSON files of some figures say."
+    return [parse_json(str(file), file.read_text(encoding="utf-8")) for file in sorted(files)]
+
+# %% ../../nbs/lib/81_report.ipynb #9cad4c3d
+def _of_claim(root, paper, claim, verdicts, others) -> list[str]:
+    "The rows of one claim."
+    bar = claim.statistic.replace("|", "\\|")
+    head = f"**{claim.id}.** {claim.claim} | {bar} | {claim.expect} {claim.margin:g}"
+    link, there = _link(root, paper, claim.figure)
+    tail = f"{claim.paper or '(our check)'} | {link}"
+    if not verdicts:
+        proved = there and not claim.figure.startswith("fig")
+        said = "**reproduced**: asserted by `make test`" if proved else "not judged yet"
+        return [f"| {head} | | | {said} | {tail} |"]
+    rows = []
+    for v in verdicts:
+        first, last = head, tail
+        if v["beside"]: first, last = f"{claim.id} beside: {v['beside']} | | ", " | "
+        rows.append(f"| {first} | {_number(v)} | {v['p']:.3f} | {_words(v, others)} | {last} |")
+    return rows
+
+def _link(root, paper, figure) -> tuple[str, bool]:
+    "Links to picture and notebook; is the notebook there?"
+    notebook = Path("nbs", paper, figure + ".ipynb")
+    if not figure.startswith("fig"): notebook = Path(figure + ".ipynb")
+    there = (root / notebook).is_file()
+    link = f"[notebook](../../{notebook})" if there else f"{figure} (to come)"
+    if (root / "figures" / "paper" / paper / f"{figure}.png").is_file():
+        link = f"[{figure}]({paper}/{figure}.png), {link}"
+    return link, there
 
 def _number(v) -> str:
     low, high = (float(x) for x in v["interval"])
     return f"{float(v['mean']):.3g} [{low:.3g}, {high:.3g}]"
 
-def _facts(files) -> list[dict]:
-    return [parse_json(str(file), file.read_text(encoding="utf-8")) for file in sorted(files)]
-
+# %% ../../nbs/lib/81_report.ipynb #09683471
 def _words(v, others) -> str:
     "The verdict, and what other seeds say: others holds verdicts by claim, choice and first seed."
     again = {seed: verdict for (id, beside, seed), verdict in others.items()
              if (id, beside) == (v["claim"]["id"], v["beside"])}
     turned = [f"{verdict} with seeds from {seed}" for seed, verdict in again.items()
               if verdict != v["verdict"]]
-    return f"**{v['verdict']}**" + (f": {v['why']}" if v["why"]
-                                    else "") + (f"; **fragile**: {', '.join(turned)}" if turned
-                                                else "; the same with other seeds" if again else "")
+    words = f"**{v['verdict']}**" + (f": {v['why']}" if v["why"] else "")
+    if turned: return f"{words}; **fragile**: {', '.join(turned)}"
+    return f"{words}; the same with other seeds" if again else words
 
 def _beside(checks) -> list[str]:
     "Numbers of ours beside the paper's."
     if not checks: return []
     number = lambda v: f"{v:.3g}" if isinstance(v, float | int) else str(v)
+    rows = [f"| {c['figure']} | {c['quantity']} | {number(c['ours'])} | {number(c['paper'])} | "
+            f"{c['source']} |" for c in checks]
     return ["Numbers beside the paper's:", "", "| figure | quantity | ours | paper | where from |",
-            "|---|---|---|---|---|", *(f"| {c['figure']} | {c['quantity']} | {number(c['ours'])} | "
-                                       f"{number(c['paper'])} | {c['source']} |"
-                                       for c in checks), ""]
+            "|---|---|---|---|---|", *rows, ""]
 
 def _made(facts) -> str:
     "One line on the runs behind a figure."
@@ -335,15 +364,15 @@ def _made(facts) -> str:
     chosen = [c["lr_note"] for c in facts["conditions"] if c.get("lr_note") is not None]
     edge = (f" In {sum(note != '' for note in chosen)} of {len(chosen)} conditions the chosen "
             "learning rate is at the edge of its grid." if chosen else "")
-    source = (" Source "
-              f"{facts['revision']}{' with uncommitted changes' if facts['dirty'] else ''}."
-              if facts.get("revision") else "")
+    changed = " with uncommitted changes" if facts.get("dirty") else ""
+    source = f" Source {facts['revision']}{changed}." if facts.get("revision") else ""
     return (f"- {facts['figure']}, seeds {facts['seeds'][0]} to {facts['seeds'][-1]}: "
             f"{total['runs']} runs, of which {total['diverged']} diverged and "
             f"{total['not_learned']} did not learn.{edge} "
             f"{facts['training_s'] / 60:.0f} minutes of training on {facts['device']}, without "
             f"that of choosing rates.{source}")
 
+# %% ../../nbs/lib/81_report.ipynb #77bfe33c
 def write_report() -> None:
     "Write the report; its path on standard output."
     root = project_root()

@@ -24,17 +24,21 @@ _FILL = {                                          # the same functions, written
 
 # %% ../../nbs/lib/90_kernels_batched.ipynb #81b7cf38
 def check_shapes(
-    # as in Params; w may be missing too
-    W_h:Tensor, W_x:Tensor, b:Tensor|None, w:Tensor|None, b_out:Tensor|None,
-    inputs:Tensor,      # [time, trial, n_in] or [run, time, trial, n_in]
-    start:Tensor,       # [run, trial, unit]
-) -> tuple[int, ...]:   # runs, units, n_in, steps, trials, n_out
+    W_h:Tensor,          # weights as in Params
+    W_x:Tensor,
+    b:Tensor|None,
+    w:Tensor|None,       # may be missing too
+    b_out:Tensor|None,
+    inputs:Tensor,       # [time, trial, n_in] or [run, time, trial, n_in]
+    start:Tensor,        # [run, trial, unit]
+) -> tuple[int, ...]:    # runs, units, n_in, steps, trials, n_out
     "The sizes of a pass; ValueError when a shape or dtype does not fit the others."
     if W_x.ndim != 3 or inputs.ndim not in (3, 4):
         raise ValueError("W_x must be [run, unit, n_in] and inputs [time, trial, n_in] or [run, "
                          f"time, trial, n_in], got shapes {list(W_x.shape)} and "
                          f"{list(inputs.shape)}")
-    (runs, n, n_in), (T, B), n_out = W_x.shape, inputs.shape[-3:-1], 0 if w is None else w.shape[1]
+    (runs, n, n_in), (T, B) = W_x.shape, inputs.shape[-3:-1]
+    n_out = 0 if w is None else w.shape[1]
     wanted = dict(W_h=(W_h, (runs, n, n)), W_x=(W_x, (runs, n, n_in)), b=(b, (runs, n)),
                   w=(w, (runs, n_out, n)), b_out=(b_out, (runs, n_out)),
                   inputs=(inputs, (T, B, n_in) if inputs.ndim == 3 else (runs, T, B, n_in)),
@@ -47,10 +51,16 @@ def check_shapes(
 
 # %% ../../nbs/lib/90_kernels_batched.ipynb #46750767
 def forward(
-    W_h:Tensor, W_x:Tensor, b:Tensor|None, w:Tensor, b_out:Tensor|None,     # as in Params
+    W_h:Tensor,            # weights as in Params
+    W_x:Tensor,
+    b:Tensor|None,
+    w:Tensor,
+    b_out:Tensor|None,
     inputs:Tensor,         # [time, trial, n_in] or [run, time, trial, n_in]
     start:Tensor,          # the initial state s_0 [run, trial, unit]
-    alpha:float, form:str, activation:str,
+    alpha:float,           # leak factor, 0 <= alpha < 1
+    form:str,              # current or rate
+    activation:str,        # one of ACTIVATIONS
 ) -> tuple[Tensor, tuple]:        # outputs [run, time, trial, n_out]; the tape for `backward`
     "Outputs of every network (Eq. 1), and what the backward pass will need."
     check_shapes(W_h, W_x, b, w, b_out, inputs, start)
@@ -63,8 +73,8 @@ def forward(
         s.baddbmm_(rates[:, t], W, beta=alpha, alpha=1 - alpha).add_(drive[:, t])
         _FILL[activation](s, rates[:, t + 1])
         if form == "rate": s.copy_(rates[:, t + 1])
-    return rates[:, 1:] @ w[:, None].mT + (0 if b_out is None
-                                           else b_out[:, None, None]), (rates, inputs)
+    outputs = rates[:, 1:] @ w[:, None].mT + (0 if b_out is None else b_out[:, None, None])
+    return outputs, (rates, inputs)
 
 # %% ../../nbs/lib/90_kernels_batched.ipynb #2ee59388
 def credit_of(
@@ -96,19 +106,22 @@ def backward(
     feedback:Tensor,           # F [run, unit, n_out]
     back:Tensor|None,          # M [run, post, pre], or None
     hop:Tensor|None,           # mean weights of one hop [run, post, pre], or None
-    alpha:float, form:str, activation:str,
-    gate:bool=True, leak:bool=True, window:int|None=None,       # as for `credit_of`
+    alpha:float,               # these and the rest as for `credit_of`
+    form:str,
+    activation:str,
+    gate:bool=True,
+    leak:bool=True,
+    window:int|None=None,
 ) -> tuple[Tensor, ...]:       # gradients of W_h, W_x, b, w, b_out
     "Gradients of every network (Eq. 3)."
     rates, inputs = tape
     direct = error @ feedback[:, None].mT
     if hop is not None:
-        direct[:, :-1] += (1 - alpha) * (ACTIVATIONS[activation][1](rates[:, 2:])
-                                         * direct[:, 1:]) @ hop[:, None]
-    # time and trial in one axis, to be summed over
-    rows = lambda v: v.flatten(1, 2)
-    credit = rows(credit_of(direct, rates[:, 1:], alpha, form, activation, back, gate, leak,
-                            window)).mul_(1 - alpha)
+        slope = ACTIVATIONS[activation][1](rates[:, 2:])
+        direct[:, :-1] += (1 - alpha) * (slope * direct[:, 1:]) @ hop[:, None]
+    rows = lambda v: v.flatten(1, 2)           # time and trial in one axis, to be summed over
+    credit = credit_of(direct, rates[:, 1:], alpha, form, activation, back, gate, leak, window)
+    credit = rows(credit).mul_(1 - alpha)
     x, error = rows(inputs.expand(len(rates), -1, -1, -1)), rows(error)
     return (credit.mT @ rows(rates[:, :-1]), credit.mT @ x, credit.sum(1),
             error.mT @ rows(rates[:, 1:]), error.sum(1))

@@ -37,21 +37,20 @@ class Split:
 class Corpus:
     "What a network is trained and tested on."
     name:str                     # sst or generated
-    # the vocabulary: <unk>, <pad>, and the words of the training sentences in alphabetical order
-    words:list[str]
+    words:list[str]              # <unk>, <pad>, those of the training sentences by alphabet
     vectors:Tensor               # of the words, [word, n_in]; never trained
     train:Split
     valid:Split
     test:Split
 
     def text(self, sentence:list[int]) -> str:
+        "A sentence to read."
         return " ".join(self.words[word] for word in sentence)
 
     def fingerprint(self) -> str:
         "SHA-256 of everything in it."
-        digest = hashlib.sha256(json.dumps([self.name, self.words,
-                                            *(asdict(s) for s in (self.train, self.valid,
-                                                                  self.test))]).encode())
+        splits = [asdict(split) for split in (self.train, self.valid, self.test)]
+        digest = hashlib.sha256(json.dumps([self.name, self.words, *splits]).encode())
         digest.update(self.vectors.numpy().tobytes())
         return digest.hexdigest()
 
@@ -66,7 +65,21 @@ def build_corpus(
 ) -> Corpus:
     "Number the words of the training sentences, and give each a vector."
     text("name", name)
-    count("n_in", n_in)
+    _check(splits, known, count("n_in", n_in))
+    words = sorted({word for sentence, _ in splits["train"] for word in sentence})
+    random = lambda word: generator(seed, f"vector/{word}").standard_normal(n_in)
+    vectors = [known[word] if word in known else random(word) for word in words]
+    vectors = torch.from_numpy(np.stack([np.zeros(n_in)] * 2 + vectors)).float()
+    words = ["<unk>", "<pad>", *words]
+    place = {word: i for i, word in enumerate(words)}
+    numbered = lambda sentence: [place.get(word, UNK) for word in sentence]
+    split = lambda some: Split([numbered(sentence) for sentence, _ in some],
+                               [label for _, label in some])
+    return Corpus(name, words, vectors, **{part: split(some) for part, some in splits.items()})
+
+# %% ../../nbs/lib/85_corpus.ipynb #cf87d042
+def _check(splits, known, n_in) -> None:
+    "ValueError unless the three splits hold sentences, and vectors are n_in long."
     if not isinstance(splits, dict) or set(splits) != {"train", "valid", "test"}:
         raise ValueError("splits must hold train, valid and test, got "
                          f"{shown(list(splits) if isinstance(splits, dict) else splits)}")
@@ -76,23 +89,13 @@ def build_corpus(
         if len(numbers(f"the vector of {word!r}", vector, 1)) != n_in:
             raise ValueError(f"the vector of {word!r} must have n_in = {n_in} numbers, got "
                              f"{len(vector)}")
-    words = ["<unk>", "<pad>",
-             *sorted({word for sentence, _ in splits["train"] for word in sentence})]
-    place = {word: i for i, word in enumerate(words)}
-    vectors = np.stack([np.zeros(n_in)] * 2
-                       + [known[w] if w in known
-                          else generator(seed, f"vector/{w}").standard_normal(n_in)
-                          for w in words[2:]])
-    split = lambda some: Split([[place.get(word, UNK) for word in sentence]
-                                for sentence, _ in some], [label for _, label in some])
-    return Corpus(name, words, torch.from_numpy(vectors).float(),
-                  **{part: split(some) for part, some in splits.items()})
 
 def _check_sentence(where:str, sentence) -> None:
+    "ValueError unless it is a list of words and a label."
     try: words, label = sentence
     except (TypeError, ValueError): words, label = None, None
-    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str)
-                                                       for word in words) or label not in (0, 1):
+    listed = isinstance(words, (list, tuple)) and all(isinstance(word, str) for word in words)
+    if not listed or label not in (0, 1):
         raise ValueError(f"{where} must be a list of words and a label, 0 or 1, got "
                          f"{shown(sentence)}")
 
@@ -112,6 +115,7 @@ DOUBTS = ["nobody says that", "i doubt that", "few would claim that", "it is not
 ASIDES = ["in the end", "as a whole", "by the way", "on a second look", "as the year goes by",
           "to my mind", "at this point", "once again"]
 
+# %% ../../nbs/lib/85_corpus.ipynb #be16c952
 @checked
 def generated_sentence(
     rng:np.random.Generator,
@@ -121,7 +125,9 @@ def generated_sentence(
     return " but ".join(text for text, _ in clauses).split(), clauses[-1][1]
 
 def _clause(rng) -> tuple[str, int]:
-    some, chance = lambda words: words[rng.integers(len(words))], lambda p: rng.random() < p
+    "What is said of one film, and whether it is praise."
+    some = lambda words: words[rng.integers(len(words))]
+    chance = lambda p: rng.random() < p
     positive, turned, doubted = chance(.5), chance(.3), chance(.2)
     parts = [some(ASIDES) if chance(.3) else "", some(DOUBTS) if doubted else "", "the",
              some(NEUTRAL) if chance(.3) else "", some(NOUNS),
@@ -130,6 +136,7 @@ def _clause(rng) -> tuple[str, int]:
              some(POSITIVE if positive else NEGATIVE), some(ASIDES) if chance(.2) else ""]
     return " ".join(part for part in parts if part), int(positive ^ turned ^ doubted)
 
+# %% ../../nbs/lib/85_corpus.ipynb #a7fb6488
 @checked
 def generated(
     seed:int=0,           # of sentences and vectors
@@ -151,15 +158,18 @@ def generated(
                                       for part, n in sizes.items()}, seed=seed, n_in=n_in)
 
 # %% ../../nbs/lib/85_corpus.ipynb #6c1309a0
-# socher2013
-TREEBANK = File("trainDevTestTrees_PTB.zip",
-                ("https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip",),
-                "sha256:5c613a4f673fc74097d523a2c83f38e0cc462984d847b82c7aaf36b01cbbbfcc", 789_539,
-                "use the generated corpus, which needs no file")
-# pennington2014
-GLOVE = File("glove.6B.zip", ("https://nlp.stanford.edu/data/glove.6B.zip",),
-             "sha256:617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb", 862_182_613,
-             TREEBANK.instead)
+TREEBANK = File(      # socher2013
+    "trainDevTestTrees_PTB.zip",
+    ("https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip",),
+    "sha256:5c613a4f673fc74097d523a2c83f38e0cc462984d847b82c7aaf36b01cbbbfcc",
+    size=789_539,
+    instead="use the generated corpus, which needs no file")
+GLOVE = File(         # pennington2014
+    "glove.6B.zip",
+    ("https://nlp.stanford.edu/data/glove.6B.zip",),
+    "sha256:617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
+    size=862_182_613,
+    instead=TREEBANK.instead)
 
 # %% ../../nbs/lib/85_corpus.ipynb #e26643f3
 ESCAPED = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
@@ -198,11 +208,12 @@ def read_treebank(
     path,                    # trainDevTestTrees_PTB.zip
 ) -> dict[str, list]:        # train, valid, test: (words, verdict) of each sentence that has one
     "Whole sentences with a verdict; ValueError with file and line when one cannot be read."
-    return {part: [(words, int(label > 2)) for words, label in _trees(path, f"trees/{name}.txt")
-                   if label != 2] for part, name in (("train", "train"), ("valid", "dev"),
-                                                     ("test", "test"))}
+    verdicts = lambda name: [(words, int(label > 2))
+                             for words, label in _trees(path, f"trees/{name}.txt") if label != 2]
+    return dict(train=verdicts("train"), valid=verdicts("dev"), test=verdicts("test"))
 
 def _trees(path, member:str):
+    "The trees of one file of the archive."
     for n, line in _lines(path, member):
         try:
             if line.strip(): yield parse_tree(line.decode("utf-8"))
@@ -224,6 +235,7 @@ def _lines(path, member:str):
     except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as e:
         raise ValueError(f"{path} is not packed as its name says, or cut short: {e}") from None
 
+# %% ../../nbs/lib/85_corpus.ipynb #0c3ef4d3
 @checked
 def read_vectors(
     path,                    # glove.6B.zip; or a file of vectors by itself, as text or .gz
@@ -231,8 +243,8 @@ def read_vectors(
     n_in:int=100,            # length of a vector: 50, 100, 200 or 300 (schuessler2020: 100)
 ) -> dict[str, np.ndarray]:  # word: vector [n_in]
     "The vectors of some words; ValueError with file and line when one cannot be read."
-    member, found, wanted = (f"glove.6B.{n_in}d.txt" if str(path).endswith(".zip") else "", {},
-                             {word.encode() for word in wanted})
+    member = f"glove.6B.{n_in}d.txt" if str(path).endswith(".zip") else ""
+    found, wanted = {}, {word.encode() for word in wanted}
     named = f"{path}, {member}" if member else path
     for n, line in _lines(path, member):
         word, _, rest = line.partition(b" ")
@@ -245,6 +257,7 @@ def read_vectors(
             found[word.decode()] = vector
     return found
 
+# %% ../../nbs/lib/85_corpus.ipynb #e2c58364
 @checked
 def sst(
     seed:int=0,          # of the vectors of words that GloVe does not have
@@ -256,8 +269,8 @@ def sst(
     (another edition, given as `treebank`, may have a few more or fewer)."""
     one_of("n_in", str(n_in), ("50", "100", "200", "300"))
     splits = read_treebank(fetch(treebank))
-    known = read_vectors(fetch(glove), {word for words, _ in splits["train"] for word in words},
-                         n_in)
+    words = {word for words, _ in splits["train"] for word in words}
+    known = read_vectors(fetch(glove), words, n_in)
     return build_corpus("sst", splits, known, seed, n_in)
 
 # %% ../../nbs/lib/85_corpus.ipynb #d8f56fc2

@@ -45,8 +45,8 @@ class SentimentLSTM(nn.Module):
         self.to(vectors.dtype)
         for name, p in self.named_parameters():
             bound = (vectors.shape[1] if name == "lstm.weight_ih_l0" else n_hidden)**-.5
-            p.data.copy_(torch.from_numpy(generator(seed, f"lstm/{name}").uniform(-bound, bound,
-                                                                                  p.shape)))
+            drawn = generator(seed, f"lstm/{name}").uniform(-bound, bound, p.shape)
+            p.data.copy_(torch.from_numpy(drawn))
 
     def forward(self,
         words:Tensor,      # places in the vocabulary, [time, sentence], filled up at the end
@@ -65,18 +65,18 @@ POOL = 100      # batches sorted by length together
 
 def batches(
     split:Split,
-    size:int=64,      # sentences in a batch (schuessler2020)
-    # shuffles; None: all sentences by length, as in evaluation
-    rng:np.random.Generator|None=None,
-) -> list[np.ndarray]:                      # their places in the split, longest sentence first
+    size:int=64,                         # sentences in a batch (schuessler2020)
+    rng:np.random.Generator|None=None,   # shuffles; None: all by length, as in evaluation
+) -> list[np.ndarray]:                   # their places in the split, longest sentence first
     "Batches of sentences of like length."
     lengths = np.array([len(sentence) for sentence in split.sentences])
-    pools = [np.arange(len(split))] if rng is None else batched(rng.permutation(len(split)),
-                                                                POOL * size)
+    if rng is None: pools = [np.arange(len(split))]
+    else: pools = batched(rng.permutation(len(split)), POOL * size)
     by_length = [np.asarray(pool)[np.argsort(-lengths[pool], kind="stable")] for pool in pools]
     cut = [pool[i:i + size] for pool in by_length for i in range(0, len(pool), size)]
     return cut if rng is None else [cut[i] for i in rng.permutation(len(cut))]
 
+# %% ../../nbs/lib/86_lstm.ipynb #b5579990
 @contextmanager
 def _one_thread():
     """So that no number depends on how many there are; small matrices lose by being shared, and
@@ -104,10 +104,11 @@ def evaluate(
 ) -> tuple[float, float]:
     "Loss and accuracy without dropout."
     model.eval()
-    loss, accuracy = np.mean([[float(v) for v in _run(model, split, some)]
-                              for some in batches(split, batch)], 0)
+    each = [[float(v) for v in _run(model, split, some)] for some in batches(split, batch)]
+    loss, accuracy = np.mean(each, 0)
     return float(loss), float(accuracy)
 
+# %% ../../nbs/lib/86_lstm.ipynb #32721cac
 @_one_thread()
 def train_epoch(
     model:SentimentLSTM,
@@ -124,7 +125,9 @@ def train_epoch(
         torch.manual_seed(int(generator(seed, "lstm/dropout", epoch).integers(2**62)))
         for some in batches(split, batch, generator(seed, "lstm/batches", epoch)):
             loss, accuracy = _run(model, split, some)
-            optimizer.zero_grad(); loss.backward(); optimizer.step()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
             seen.append([loss.item(), accuracy.item()])
     loss, accuracy = np.mean(seen, 0)
     return float(loss), float(accuracy)
@@ -145,13 +148,13 @@ class Trained:
     diverged:int                   # epoch whose loss was not finite; -1: none
     seconds:float                  # of training
 
+# %% ../../nbs/lib/86_lstm.ipynb #998781c6
 @checked
 def train_lstm(
     corpus:Corpus,
     seed:int=0,              # of initial weights, order and dropout
     n_hidden:int=256,        # units in each layer
-    # passes over the training sentences; the final weights are used, not the best
-    epochs:int=500,
+    epochs:int=500,          # passes over the training sentences; the last weights, not the best
     lr:float=.01 / 256,      # learning rate of Adam
     batch:int=64,            # sentences
     dropout:float=.5,
@@ -172,21 +175,22 @@ def train_lstm(
         store.check_writable()
         _train(model, corpus, config, key, store, progress)
         result = store.read(key)
-    parts = lambda of: {name.removeprefix(of): t for name, t in result.tensors.items()
-                        if name.startswith(of)}
-    model.load_state_dict(parts("params/"))
-    return Trained(corpus.name, seed, key, model,
-                   start, {name: parts("curve/")[name].numpy() for name in CURVES},
-                   int(result.tensors["diverged"]), result.facts["duration_s"])
+    tensors = result.tensors
+    model.load_state_dict({name: tensors[f"params/{name}"] for name in start})
+    curves = {name: tensors[f"curve/{name}"].numpy() for name in CURVES}
+    return Trained(corpus.name, seed, key, model, start, curves, int(tensors["diverged"]),
+                   result.facts["duration_s"])
 
+# %% ../../nbs/lib/86_lstm.ipynb #cb342358
 def _train(model, corpus, config, key, store, progress) -> None:
     "Train and store the result."
-    optimizer, curves, begin, spent = (torch.optim.Adam(model.parameters(), config["lr"]),
-                                       np.full((len(CURVES), config["epochs"]), np.nan), 0, 0.)
+    optimizer = torch.optim.Adam(model.parameters(), config["lr"])
+    curves, diverged = np.full((len(CURVES), config["epochs"]), np.nan), -1
+    begin, spent = 0, 0.
     for path, about, tensors in load_checkpoints(store):
         if about["keys"] == [key]: begin, spent = _resume(model, optimizer, curves, about, tensors)
-    every, clock, saved, diverged, resumed_at = (checkpoint_s(), time.monotonic() - spent,
-                                                 time.monotonic(), -1, begin)
+    every, saved = checkpoint_s(), time.monotonic()
+    clock = saved - spent
     kept = lambda: f"stopped: the next call goes on from what {store.root} holds"
     with endings(kept) as asked, \
          progress_bar(config["epochs"] - begin, f"LSTM, seed {config['seed']}", progress,
@@ -195,43 +199,52 @@ def _train(model, corpus, config, key, store, progress) -> None:
             before = model.weights()
             curves[:2, epoch] = train_epoch(model, optimizer, corpus.train, config["seed"], epoch,
                                             config["batch"])
-            if not np.isfinite(curves[0, epoch]) or not all(p.isfinite().all()
-                                                            for p in model.parameters()):
-                model.load_state_dict(before); diverged = epoch
+            if not np.isfinite(curves[0, epoch]) or not _finite(model):
+                model.load_state_dict(before)
+                diverged = epoch
                 break
             curves[2:, epoch] = evaluate(model, corpus.valid, config["batch"])
             bar.update()
             if epoch + 1 == config["epochs"]: break                            # it will be stored
             if (end := asked()) or time.monotonic() - saved >= every:
-                save_checkpoint(store, key[:32], *_checkpoint(model, optimizer, curves, key,
-                                                              epoch + 1, time.monotonic() - clock))
+                now = _checkpoint(model, optimizer, curves, key, epoch + 1,
+                                  time.monotonic() - clock)
+                save_checkpoint(store, key[:32], *now)
                 saved = time.monotonic()
             if end: raise KeyboardInterrupt
-        _keep(model, curves, diverged, config, store, round(time.monotonic() - clock, 2),
-              resumed_at)
+        facts = dict(device=device_name(config["backend"]),
+                     duration_s=round(time.monotonic() - clock, 2), resumed_at=begin)
+        store.save([(config, _result(model, curves, diverged), facts)])
     (store.root / "checkpoints" / f"{key[:32]}.safetensors").unlink(missing_ok=True)
 
-def _keep(model, curves, diverged, config, store, seconds, resumed_at) -> None:
-    "Store what was trained."
-    tensors = ({f"params/{name}": w for name, w in model.weights().items()}
-               | {f"curve/{name}": torch.from_numpy(curve) for name, curve in zip(CURVES, curves)}
-               | {"diverged": torch.tensor(diverged)})
-    facts = dict(device=device_name(config["backend"]), duration_s=seconds, resumed_at=resumed_at)
-    store.save([(config, tensors, facts)])
+def _finite(model) -> bool: return all(p.isfinite().all() for p in model.parameters())
+
+# %% ../../nbs/lib/86_lstm.ipynb #dd91b1e0
+def _params(model) -> dict[str, Tensor]:
+    "Its weights, named as in a file."
+    return {f"params/{name}": w for name, w in model.weights().items()}
+
+def _result(model, curves, diverged) -> dict[str, Tensor]:
+    "A trained network as the store keeps it."
+    by_name = {f"curve/{name}": torch.from_numpy(curve) for name, curve in zip(CURVES, curves)}
+    return _params(model) | by_name | {"diverged": torch.tensor(diverged)}
 
 def _checkpoint(model, optimizer, curves, key, epoch, spent) -> tuple[dict, dict]:
+    "One on its way: what it is, and its tensors."
     memory = {f"adam/{name}/{what}": t for name, p in model.named_parameters()
               for what, t in optimizer.state[p].items()}
     return (dict(keys=[key], step=epoch, spent_s=spent),
-            {f"params/{name}": w for name, w in model.weights().items()} | memory
-            | {"curves": torch.from_numpy(curves)})
+            _params(model) | memory | {"curves": torch.from_numpy(curves)})
 
 def _resume(model, optimizer, curves, about, tensors) -> tuple[int, float]:
     "Put back what a checkpoint holds; the next epoch, and the seconds spent."
     model.load_state_dict({name: tensors[f"params/{name}"] for name, _ in model.named_parameters()})
     for name, p in model.named_parameters():
-        optimizer.state[p] = {what: tensors[f"adam/{name}/{what}"].to(
-            p.device if what != "step" else "cpu") for what in ("step", "exp_avg", "exp_avg_sq")}
+        saved = {what: tensors[f"adam/{name}/{what}"]
+                 for what in ("step", "exp_avg", "exp_avg_sq")}
+        # Adam counts its steps on the CPU
+        optimizer.state[p] = {what: t.to(p.device if what != "step" else "cpu")
+                              for what, t in saved.items()}
     curves[:] = tensors["curves"].numpy()
     return about["step"], about["spent_s"]
 
@@ -258,9 +271,10 @@ def leading_share(
 ) -> float:
     "Share of the first ones in the squared norm of the matrix; NaN when it is 0."
     squares = numbers("values", values, 1)**2
-    return float(squares[:count("first", first)].sum()
-                 / squares.sum()) if squares.any() else math.nan
+    first = squares[:count("first", first)]
+    return float(first.sum() / squares.sum()) if squares.any() else math.nan
 
+# %% ../../nbs/lib/86_lstm.ipynb #a8cd8c8a
 @checked
 @_one_thread()
 def truncated_accuracy(
@@ -272,19 +286,27 @@ def truncated_accuracy(
 ) -> np.ndarray:       # [rank]
     "Accuracy with the TRUNCATED matrices cut to each rank."
     one_of("of", of, ("ΔW", "W"))
-    weights, ranks = fit.model.weights(), [count("ranks", R, 0) for R in _whole(ranks)]
+    weights, ranks, accuracy = fit.model.weights(), _whole(ranks), []
     base = {MATRICES[m]: fit.start[MATRICES[m]].double() * (of == "ΔW") for m in TRUNCATED}
     parts = {name: torch.linalg.svd(weights[name].double() - W0, full_matrices=False)
              for name, W0 in base.items()}
     try:
-        accuracy = []
         for R in ranks:
-            fit.model.load_state_dict(weights | {name: base[name] + (U[:, :R] * S[:R]) @ V[:R]
-                                                 for name, (U, S, V) in parts.items()})
+            cut = {name: base[name] + (U[:, :R] * S[:R]) @ V[:R]
+                   for name, (U, S, V) in parts.items()}
+            fit.model.load_state_dict(weights | cut)
             accuracy.append(evaluate(fit.model, split, batch)[1])
     finally: fit.model.load_state_dict(weights)
     return np.array(accuracy)
 
+def _whole(ranks) -> list[int]:
+    "Several ranks: of a list, a range or an array of any library."
+    ranks = ranks.tolist() if hasattr(ranks, "tolist") else ranks
+    if isinstance(ranks, (str, dict)) or not np.iterable(ranks):
+        raise ValueError(f"ranks must be several whole numbers, got {shown(ranks)}")
+    return [count("ranks", R, 0) for R in ranks]
+
+# %% ../../nbs/lib/86_lstm.ipynb #e6a63e24
 def needed_rank(
     ranks,             # rising
     accuracy,          # with each, the last of full rank
@@ -293,43 +315,40 @@ def needed_rank(
     """The smallest rank, of those given and of at least 1, from which on the accuracy stays
     within so much of the last."""
     ranks, accuracy = numbers("ranks", ranks, 1), numbers("accuracy", accuracy, 1)
-    if len(ranks) != len(accuracy) or (np.diff(ranks) <= 0).any(): raise ValueError(
-        f"ranks must rise, one for each of {len(accuracy)} accuracies, got {shown(ranks.tolist())}")
+    if len(ranks) != len(accuracy) or (np.diff(ranks) <= 0).any():
+        raise ValueError(f"ranks must rise, one for each of {len(accuracy)} accuracies, got "
+                         f"{shown(ranks.tolist())}")
     far = np.flatnonzero(accuracy < accuracy[-1] - real("within", within, 0) - 1e-12)
     return max(1, int(ranks[far[-1] + 1 if len(far) else 0]))
-
-def _whole(ranks) -> list:
-    "Several numbers, to be checked one by one; of an array those of Python."
-    ranks = ranks.tolist() if hasattr(ranks, "tolist") else ranks
-    if isinstance(ranks, (str, dict)) or not np.iterable(ranks):
-        raise ValueError(f"ranks must be several whole numbers, got {shown(ranks)}")
-    return list(ranks)
 
 # %% ../../nbs/lib/86_lstm.ipynb #be79708f
 def learning_curves(
     fits:list[Trained],      # of one corpus, with different seeds
 ) -> xr.Dataset:
     "Curves over corpus, seed and step (the epoch), as figures count them."
-    if not (isinstance(fits, (list, tuple)) and fits
-            and all(isinstance(fit, Trained) for fit in fits)):
+    listed = isinstance(fits, (list, tuple)) and fits
+    if not listed or not all(isinstance(fit, Trained) for fit in fits):
         raise TypeError("fits must be a list of trained networks, as from train_lstm, got "
                         f"{shown(fits)}")
-    if len({fit.corpus for fit in fits}) > 1 or len({len(fit.curves["loss"]) for fit in fits}) > 1:
+    corpora, epochs = {fit.corpus for fit in fits}, {len(fit.curves["loss"]) for fit in fits}
+    if len(corpora) > 1 or len(epochs) > 1:
         raise ValueError("fits must be of one corpus and of the same number of epochs")
     stack = lambda get: np.array([[get(fit) for fit in fits]])
     axes = ("corpus", "seed")
     curves = {name: ((*axes, "step"), stack(lambda fit: fit.curves[name])) for name in CURVES}
-    return xr.Dataset(curves | {name: (axes, stack(lambda fit: getattr(fit, name))) for name in (
-        "diverged", "key", "seconds")}, {"corpus": [fits[0].corpus],
-                                         "seed": [fit.seed for fit in fits],
-                                         "step": np.arange(len(fits[0].curves["loss"]))})
+    facts = {name: (axes, stack(lambda fit: getattr(fit, name)))
+             for name in ("diverged", "key", "seconds")}
+    return xr.Dataset(curves | facts, {"corpus": list(corpora),
+                                       "seed": [fit.seed for fit in fits],
+                                       "step": np.arange(*epochs)})
 
+# %% ../../nbs/lib/86_lstm.ipynb #695a1f24
 LINES = {"ΔW": dict(color="#0072B2"), "W": dict(color="#D55E00"), "W0": dict(color=".4", ls="--")}
 
 @checked
 def plot_lstm(
     values:dict,           # matrix: {W0, W, ΔW: singular values [seed, n]}
-    ranks,
+    ranks,                 # at which the accuracy was measured
     accuracy:dict,         # ΔW, W: validation accuracy [seed, rank]
     runs:xr.Dataset,       # as from `learning_curves`
     title:str,
@@ -339,40 +358,60 @@ def plot_lstm(
     ranks = numbers("ranks", ranks, 1).astype(int)
     values = {m: {w: numbers(f"{w} of {m}", _part("values", values, m, w), 2) for w in LINES}
               for m in MATRICES}
-    accuracy = {of: numbers(f"accuracy of {of}", _part("accuracy", accuracy, of), 2)
-                for of in ("ΔW", "W")}
-    if wrong := [of for of, curve in accuracy.items() if curve.shape[1] != len(ranks)]:
-        raise ValueError(f"accuracy of {wrong[0]} must be [seed, rank] for {len(ranks)} ranks, got "
-                         f"shape {list(accuracy[wrong[0]].shape)}")
+    accuracy = _accuracies(accuracy, len(ranks))
     if lacks := set(CURVES) - set(runs):
         raise ValueError(f"runs must hold {', '.join(CURVES)}, but lack {', '.join(sorted(lacks))}")
+    others = [m for m in MATRICES if m != "recurrent, layer 2"]
     with figure_style():
-        others = [m for m in MATRICES if m != "recurrent, layer 2"]
         figure, ax = plt.subplot_mosaic(
             [[*"aaabbb"], ["loss"] * 3 + ["accuracy"] * 3, np.repeat(others, 2).tolist()],
             figsize=(7.2, 5.8), layout="constrained")
-        for panel, matrix in ("a", "recurrent, layer 2"), *zip(others, others):
-            for label, style in LINES.items():
-                _mean_line(ax[panel], np.arange(1, np.shape(values[matrix][label])[1] + 1),
-                           values[matrix][label], label=label, **style)
-            ax[panel].set(title=f"singular values: {matrix}", xlabel="index", ylim=(0, None))
-        for label, curve in accuracy.items():
-            _mean_line(ax["b"], ranks, curve, label=f"{label} truncated", **LINES[label])
+        _draw_values(ax["a"], "recurrent, layer 2", values)
+        for matrix in others: _draw_values(ax[matrix], matrix, values)
+        _draw_truncation(ax["b"], ranks, accuracy)
         final = float(runs.valid_accuracy.isel(step=-1).mean())
         ax["b"].axhline(final, color="k", ls="--", lw=.8)
-        ax["b"].set(title="validation accuracy after truncation (dashed: full)", xlabel="rank R",
-                    xlim=(0, max(ranks)))
-        ax["b"].set_xscale("symlog", linthresh=1)
-        ticks = [R for R in (0, 1, 3, 10, 30, 100) if R <= max(ranks)]
-        ax["b"].set_xticks(ticks, map(str, ticks)); ax["b"].set_xticks([], minor=True)
-        for panel in ("loss", "accuracy"):
-            for of, style in (("", dict(color="k", label="training")),
-                              ("valid_", dict(color="#E69F00", label="validation"))):
-                _mean_line(ax[panel], runs.step + 1, runs[of + panel].isel(corpus=0), **style)
-            ax[panel].set(title=f"{panel} while learning", xlabel="epoch")
+        for what in ("loss", "accuracy"): _draw_learning(ax[what], what, runs)
         for panel in ("a", "b", "loss"): ax[panel].legend()
         figure.suptitle(title)
     return figure
+
+# %% ../../nbs/lib/86_lstm.ipynb #4ad971f6
+def _draw_values(ax, matrix, values) -> None:
+    "Singular values of one matrix: before, after, and of its change."
+    for label, style in LINES.items():
+        curves = values[matrix][label]
+        _mean_line(ax, np.arange(1, curves.shape[1] + 1), curves, label=label, **style)
+    ax.set(title=f"singular values: {matrix}", xlabel="index", ylim=(0, None))
+
+def _draw_truncation(ax, ranks, accuracy) -> None:
+    "What is left of the accuracy at each rank."
+    for label, curve in accuracy.items():
+        _mean_line(ax, ranks, curve, label=f"{label} truncated", **LINES[label])
+    ax.set(title="validation accuracy after truncation (dashed: full)", xlabel="rank R",
+           xlim=(0, max(ranks)))
+    ax.set_xscale("symlog", linthresh=1)
+    ticks = [R for R in (0, 1, 3, 10, 30, 100) if R <= max(ranks)]
+    ax.set_xticks(ticks, map(str, ticks))
+    ax.set_xticks([], minor=True)
+
+def _draw_learning(ax, what, runs) -> None:
+    "Loss or accuracy by epoch."
+    for of, style in (("", dict(color="k", label="training")),
+                      ("valid_", dict(color="#E69F00", label="validation"))):
+        _mean_line(ax, runs.step + 1, runs[of + what].isel(corpus=0), **style)
+    ax.set(title=f"{what} while learning", xlabel="epoch")
+
+# %% ../../nbs/lib/86_lstm.ipynb #972ea498
+def _accuracies(given, n) -> dict[str, np.ndarray]:
+    "Those of ΔW and W, at each of `n` ranks."
+    accuracy = {of: numbers(f"accuracy of {of}", _part("accuracy", given, of), 2)
+                for of in ("ΔW", "W")}
+    for of, curve in accuracy.items():
+        if curve.shape[1] != n:
+            raise ValueError(f"accuracy of {of} must be [seed, rank] for {n} ranks, got shape "
+                             f"{list(curve.shape)}")
+    return accuracy
 
 def _part(what, given, *names):
     "What stands under these names; ValueError when nothing does."
