@@ -135,14 +135,14 @@ def test_training_refuses_before_work(wrong, says):
 
 def test_a_tensor_without_gradient_raises(monkeypatch):
     import rnnbio.training.train as module
-    real = module.learning_signal
+    real = module.training_gradient
 
     def forgetful(*args):
         loss, accuracy, grads = real(*args)
         return loss, accuracy, Params(grads.W_h, grads.W_x, grads.w, None, grads.b_out,
                                       seeds=grads.seeds)
 
-    monkeypatch.setattr(module, "learning_signal", forgetful)
+    monkeypatch.setattr(module, "training_gradient", forgetful)
     model = LeakyRNN(1, 8, 2)
     with pytest.raises(RuntimeError, match="left b without gradient"):
         train(model, model.init([0], gaussian()), get_task("romo"), steps=1, progress=False)
