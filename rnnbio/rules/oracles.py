@@ -38,7 +38,7 @@ def autograd_gradient(
     if lost: raise RuntimeError(f"rule {rule.name!r} leaves {', '.join(lost)} without gradient")
     return loss.detach(), Params(**dict(zip(trained, grads)), seeds=params.seeds)
 
-# %% ../../nbs/lib/31_oracles.ipynb #d7c7efa1
+# %% ../../nbs/lib/31_oracles.ipynb #a898a89a
 def _run_detached(model, p, inputs, rule):
     """Rates and outputs [run, time, trial, ...]: the numbers of the model, with the derivatives of
     the rule."""
@@ -68,7 +68,7 @@ def _run_detached(model, p, inputs, rule):
         outputs.append(through + bias_out)
     return torch.stack(rates, 1), torch.stack(outputs, 1)
 
-# %% ../../nbs/lib/31_oracles.ipynb #c85788a0
+# %% ../../nbs/lib/31_oracles.ipynb #9fcf0527
 def _hop(model, p, rule, goal, rates, outputs):
     "MDGL's message to each unit at each step, [run, time, trial, unit]."
     B, W = feedback_matrix(rule, p).detach(), type_mean(p.W_h, rule.types).detach()
@@ -92,7 +92,7 @@ def online_gradient(
         return gradient(model, params, trials, get_rule(rule, forward=True))
     with torch.no_grad(): return _with_traces(model, params, trials, rule)
 
-# %% ../../nbs/lib/31_oracles.ipynb #3aa166c9
+# %% ../../nbs/lib/31_oracles.ipynb #420ff5e1
 def _with_traces(model, params, trials, rule):
     a, n = model.alpha, model.n_hidden
     hidden, outputs = model(params, trials.inputs)
