@@ -201,7 +201,7 @@ EXAMPLES = {
     "linear.exact_flow": dict(params=linear.init([0], gaussian(0.5)), levels=3),
     "linear.unconnected": dict(length=0.5),
     "curves.first_below": dict(values=[1.0, 0.0], reference=1.0),
-    "lowrank.truncate": dict(rank=1),
+    "lowrank.truncate_change": dict(rank=1),
     "lyapunov.concatenate_trials": dict(together=2),
     "lyapunov.driving_inputs": dict(n_trials=2, together=2),
     "models.LeakyRNN": dict(n_in=1, n_hidden=4, n_out=2),
