@@ -183,10 +183,10 @@ EXAMPLES = {
         every=1,
         batch=2,
     ),
-    "laziness.alignment": dict(A=K, B=K),
+    "laziness.matrix_alignment": dict(A=K, B=K),
     "laziness.kernel_task_alignment": dict(K=K, targets=torch.tensor([0, 0, 0, 0, 0])),
     "curves.at_loss": dict(values=np.ones((2, 3)), loss=np.ones((2, 4)), level=0.5),
-    "laziness.outcomes": dict(
+    "laziness.laziness_outcomes": dict(
         runs=xr.Dataset(
             {
                 name: (("seed", "recurrent", "at"), np.ones((1, 1, 1)))
