@@ -28,16 +28,19 @@ from .rules.rules import (
 
 # analyses
 from .analyses.laziness import (
-    alignment, kernel_alignment, kernel_rank, kernel_task_alignment, outcomes,
+    kernel_alignment, kernel_rank, kernel_task_alignment, laziness_outcomes, matrix_alignment,
     representation_alignment, sign_similarity, tangent_kernel, weight_change)
-from .analyses.lowrank import change_spectrum, loss_of, shuffle, truncate, truncation_losses
-from .analyses.lyapunov import driving_inputs, in_a_row, lyapunov_convergence, lyapunov_exponents
+from .analyses.lowrank import (
+    batch_loss, change_spectrum, shuffle_initial_weights, truncate_change, truncation_losses)
+from .analyses.lyapunov import (
+    concatenate_trials, driving_inputs, lyapunov_convergence, lyapunov_exponents)
 from .analyses.measures import MEASURES
 from .base.curves import at_loss, final_loss, first_below, learned, moving_average
 
 # theory
 from .theory.linear import (
-    beta, change_matrix, exact_flow, first_order, readout, third_order, unconnected, weight_flow)
+    exact_flow, first_order_learning, fixed_point_output, squared_amplification,
+    third_order_learning, weight_flow, zero_gain_change, zero_gain_solution)
 from .theory.two_layers import (
     TwoLayer, aligned_layer, anisotropic_teacher, break_even, descend, expected_alignment,
     learn_rectified, power_law_inputs, rectified, rectified_kernel, rectified_networks, small_limit,

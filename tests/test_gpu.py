@@ -294,7 +294,7 @@ def test_on_the_gpu(n, rule, monkeypatch):
 @pytest.mark.parametrize("n", [64, 256])
 def test_captured_in_a_cuda_graph(n):
     model, params, trials = on_gpu(n)
-    step = lambda: rules.learning_signal(model, params, trials, get_rule("bptt"))
+    step = lambda: rules.training_gradient(model, params, trials, get_rule("bptt"))
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     # compiles, and lets cuBLAS take its workspace

@@ -8,7 +8,7 @@ __all__ = ['MEASURES', 'Probes', 'measure_of']
 # %% ../../nbs/lib/43_measures.ipynb #b584d02b
 import torch
 from . import laziness, lowrank
-from .lyapunov import in_a_row, lyapunov_exponents
+from .lyapunov import concatenate_trials, lyapunov_exponents
 from ..base.registry import Registry
 from ..base.trials import Trials
 from ..networks.initializers import of_finite
@@ -31,7 +31,7 @@ def _gradient_norm(model, start, params, draw):
 @MEASURES.add(name="lyapunov_exponent")
 def _lyapunov_exponent(model, start, params, draw):
     "The largest exponent per step, driven by trials in a row [run]; -inf without leak."
-    inputs = in_a_row(draw(320).inputs, 10)
+    inputs = concatenate_trials(draw(320).inputs, 10)
     return lyapunov_exponents(model, params, inputs).mean((1, 2))
 
 @MEASURES.add(name="leading_eigenvalues")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from ..base.checks import checked, count, numbers, one_of, real, shown, tensor
 from ..networks.initializers import draw
-from ..analyses.laziness import alignment
+from ..analyses.laziness import matrix_alignment
 from ..base.seeds import distinct_seeds, generator
 
 # %% ../../nbs/lib/51_two_layers.ipynb #9620b5ce
@@ -124,7 +124,7 @@ def _gram(net):
                                                                         device=A.device)
 
 def _cosine(A, B):
-    return alignment(A.reshape(-1, *A.shape[-2:]), B.reshape(-1, *B.shape[-2:])).view(A.shape[:-2])
+    return matrix_alignment(A.reshape(-1, *A.shape[-2:]), B.reshape(-1, *B.shape[-2:])).view(A.shape[:-2])
 
 @checked
 def turned(

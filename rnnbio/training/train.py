@@ -17,7 +17,7 @@ from ..base.checks import checked, count, one_of, shown
 from ..base.machine import progress_bar, stoppable
 from ..base.trials import Trials, check_targets
 from ..networks.models import LeakyRNN, Params, check_params
-from ..rules.rules import learning_signal
+from ..rules.rules import training_gradient
 from ..tasks.base import check_task
 from .ahead import Watched, batches, captured, shared_batch
 from .fit import Fit
@@ -96,7 +96,7 @@ def _update(state:State, model, params, which, training, rates, signs, trials, n
     """The n-th update (from 1) of every run that has not diverged, in place; its losses and
     accuracies [2, run]. Nothing here waits for a GPU."""
     trials = trials if which is None else trials.map(lambda t: t[which])
-    loss, accuracy, grads = learning_signal(model, params, trials, training.rule)
+    loss, accuracy, grads = training_gradient(model, params, trials, training.rule)
     alive = state.diverged < 0
     state.first.copy_(torch.where(state.first.isnan(), loss, state.first))
     gradient = flat(grads, state.trained, params)
