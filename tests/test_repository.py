@@ -61,6 +61,37 @@ def test_jupyters_copies_are_no_notebooks(tmp_path):
         assert sorted(Path(path).name for path in found) == ["fig1.ipynb", "fig2.ipynb"]
 
 
+COLUMNS, CELL, CLASS, CHECK = 100, 40, 90, 60
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_cell_can_be_read_beside_a_file_browser(path):
+    """Columns, and lines of a cell: an exported one has few, but for a class alone, whose methods
+    belong together."""
+    for cell in cells(path):
+        code = source(cell).strip()
+        lines = code.splitlines()
+        where = f"{path.name}, cell {cell['id']} ({lines[1] if lines[1:] else code})"
+        for line in lines:
+            assert len(line) <= COLUMNS, f"{where}: {len(line)} columns: {line}"
+        if not code.startswith(("#| export", "#| exporti")):
+            assert len(lines) <= CHECK, f"{where} has {len(lines)} lines"
+            continue
+        alone = [type(node) for node in ast.parse(code).body if not isinstance(node, ast.Assign)]
+        most = CLASS if alone == [ast.ClassDef] else CELL
+        assert len(lines) <= most, f"{where} has {len(lines)} lines, more than {most}"
+
+
+def test_modules_keep_to_a_page():
+    for path in files(ROOT / "rnnbio", "*.py"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        if path.stem == "_modidx":
+            continue
+        for number, line in enumerate(lines[1:], 2):      # the first is the notebook's own words
+            nbdev = line.startswith(("# %%", "__all__", "           '"))
+            assert len(line) <= COLUMNS or nbdev, f"{path.name}:{number} has {len(line)} columns"
+
+
 def test_one_address():
     slug = f"{SETTINGS['user']}/{SETTINGS['repo']}"
     for path in [ROOT / "README.md", ROOT / "CITATION.cff", *NOTEBOOKS]:

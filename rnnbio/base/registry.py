@@ -78,6 +78,7 @@ class Registry(dict):
         version = self.versions.get(name)
         return source_hash(self[name]) if version is None else f"version {version}"
 
+# %% ../../nbs/lib/89_registry.ipynb #0ff03d12
 def options_of(cls) -> tuple[str, ...]:
     "Names of the settings that a specification takes."
     return tuple(f.name for f in fields(cls) if f.init)

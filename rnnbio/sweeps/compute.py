@@ -356,7 +356,8 @@ def modules_of(runs) -> list[str]:
     found = {name: registry for run in runs for registry, name in own(run)}
     for name, registry in found.items():
         if registry[name].__module__ == "__main__":
-            raise ValueError(f"{registry.what} {name!r} is defined in a notebook or a script, where "
+            raise ValueError(f"{registry.what} {name!r} is defined in a notebook or a script, "
+                             "where "
                              "workers cannot find it: put it in a module that they can import")
     return sorted({registry[name].__module__ for name, registry in found.items()})
 

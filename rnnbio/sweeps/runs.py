@@ -211,6 +211,7 @@ def task_of(run) -> Task:
     "The task of a run; runs with the same one share it."
     return _task(run.task, json.dumps(run.task_options, sort_keys=True), TASKS.get(run.task))
 
+# %% ../../nbs/lib/70_runs.ipynb #ab507860
 def own(run) -> list[tuple]:
     "(registry, name) of what the run names and the package does not bring: a user's own."
     named = [*((TASKS, kind) for kind in [run.task] if kind in TASKS),

@@ -91,6 +91,7 @@ def parameters_of(name:str) -> dict[str, Parameter]:
     if not any(p.kind is p.VAR_KEYWORD for p in found.values()): return dict(found)
     return dict(asks(type(_make(name, {}).unwrapped)))
 
+# %% ../../nbs/lib/28_environments.ipynb #dabb0d8a
 def make_environment(
     name:str,
     dt:float|None=None,        # step in ms; None: the environment's own

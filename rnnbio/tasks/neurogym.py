@@ -114,18 +114,9 @@ class NeurogymTask(Task):
                                                           for name in timing or {}):
             raise ValueError(f"timing must be a dictionary {{period: ms}} or 'short', got "
                              f"{shown(timing)}")
-        ngym = _neurogym()
         step_ms, sigma = real("dt", dt, 1e-9), real("sigma", self.sigma, 0, 1e18)
         if not isinstance(dt, (int, float)): dt = step_ms
-        with warnings.catch_warnings():
-            # gymnasium misses metadata that neurogym's environments never had
-            warnings.simplefilter("ignore")
-            env = ngym.make(self.env_name, dt=dt, sigma=sigma, **self.env_options).unwrapped
-        known_options(f"timing of task {self.name}", timing or {}, env.timing)
-        env.timing |= timing or {}
-        timings = {period: read_timing(period, t) for period, t in env.timing.items()}
-        env.timing |= {period: plain_timing(*read) for period, read in timings.items()
-                       if not callable(env.timing[period])}
+        env, timings = _environment(self, dt, sigma, timing or {})
         one_of("source", self.source, ("vectorised", "neurogym"))
         by_trial = one_of("batching", self.batching, ("trial", "stream")) == "trial"
         limits = {period: duration_limits(*read, dt) for period, read in timings.items()}
@@ -166,29 +157,6 @@ class NeurogymTask(Task):
                           * rng.standard_normal(shape)) | dict(mask=during["trial"],
                                                                response=during["decision"])
 
-    def _asked(self, conditions:dict, during:dict, **valid):
-        """Conditions and periods as arrays; ValueError when they cannot be those of some trials.
-        `valid`: what each condition may be; None: any number."""
-        if not isinstance(conditions, dict) or set(conditions) != set(valid):
-            raise ValueError(f"conditions must hold {', '.join(valid)}, got "
-                             f"{shown([*conditions] if type(conditions) is dict else conditions)}")
-        conditions = {name: np.asarray(values) for name, values in conditions.items()}
-        n = len(numbers("ground_truth", conditions["ground_truth"], 1))
-        for name, may in valid.items():
-            if len(numbers(name, conditions[name], 1)) != n:
-                raise ValueError(f"{name} must be [trial], as long as ground_truth ({n}), got "
-                                 f"{len(conditions[name])}")
-            if may is not None and not (conditions[name].dtype.kind in "iu"
-                                        and np.isin(conditions[name], may).all()):
-                raise ValueError(f"{name} must be one of {', '.join(map(str, may))} in each trial, "
-                                 f"got {shown(conditions[name].tolist())}")
-        for name in (*self.env.timing, "trial"):
-            found = np.asarray(during.get(name) if isinstance(during, dict) else None)
-            if found.dtype != bool or found.shape != (self.longest, n):
-                raise ValueError(f"during must hold when {name} is on, True or False "
-                                 f"[{self.longest}, {n}], got {shown(found)}")
-        return conditions, during
-
     def _served(self, n_trials:int) -> int:
         "Segments that neurogym's Dataset serves before it draws a new stream."
         return max(1, int(1e5 / (self.n_in + 1) / n_trials) // self.steps)
@@ -210,6 +178,45 @@ class NeurogymTask(Task):
                                  served * self.steps, n_trials)
         return self._kept((seed, n_trials), block,
                           stream).map(lambda t: t[segment * self.steps:(segment + 1) * self.steps])
+
+# %% ../../nbs/lib/24_neurogym.ipynb #805dbf65
+# it, and its timings as `read_timing` has them
+def _environment(task, dt, sigma, timing) -> tuple:
+    "The environment of a task, made as asked for."
+    with warnings.catch_warnings():
+        # gymnasium misses metadata that neurogym's environments never had
+        warnings.simplefilter("ignore")
+        env = _neurogym().make(task.env_name, dt=dt, sigma=sigma, **task.env_options).unwrapped
+    known_options(f"timing of task {task.name}", timing, env.timing)
+    env.timing |= timing
+    timings = {period: read_timing(period, t) for period, t in env.timing.items()}
+    env.timing |= {period: plain_timing(*read) for period, read in timings.items()
+                   if not callable(env.timing[period])}
+    return env, timings
+
+# %% ../../nbs/lib/24_neurogym.ipynb #458f035d
+def _asked(task, conditions:dict, during:dict, **valid):
+    """Conditions and periods as arrays; ValueError when they cannot be those of some trials.
+    `valid`: what each condition may be; None: any number."""
+    if not isinstance(conditions, dict) or set(conditions) != set(valid):
+        raise ValueError(f"conditions must hold {', '.join(valid)}, got "
+                         f"{shown([*conditions] if type(conditions) is dict else conditions)}")
+    conditions = {name: np.asarray(values) for name, values in conditions.items()}
+    n = len(numbers("ground_truth", conditions["ground_truth"], 1))
+    for name, may in valid.items():
+        if len(numbers(name, conditions[name], 1)) != n:
+            raise ValueError(f"{name} must be [trial], as long as ground_truth ({n}), got "
+                             f"{len(conditions[name])}")
+        if may is not None and not (conditions[name].dtype.kind in "iu"
+                                    and np.isin(conditions[name], may).all()):
+            raise ValueError(f"{name} must be one of {', '.join(map(str, may))} in each trial, "
+                             f"got {shown(conditions[name].tolist())}")
+    for name in (*task.env.timing, "trial"):
+        found = np.asarray(during.get(name) if isinstance(during, dict) else None)
+        if found.dtype != bool or found.shape != (task.longest, n):
+            raise ValueError(f"during must hold when {name} is on, True or False "
+                             f"[{task.longest}, {n}], got {shown(found)}")
+    return conditions, during
 
 # %% ../../nbs/lib/24_neurogym.ipynb #b797bb4b
 def _neurogym():
@@ -315,6 +322,7 @@ def _discriminability(task) -> np.ndarray:
     n = task.env.timing["stimulus"] // task.env.dt
     return np.array(task.env.cohs) / 100 * n / np.sqrt(2 * max(n, 1)) / max(task.env.sigma, 1e-6)
 
+# %% ../../nbs/lib/24_neurogym.ipynb #dd29401b
 def _references(task, choice) -> dict[str, float]:
     """The levels of Eq. 1, with durations drawn 20000 times where they are random; `choice()` is
     H_c."""
@@ -366,7 +374,7 @@ class PerceptualDecision(NeurogymTask):
     def build(self, conditions, during, noise):
         """inputs and targets of trials with these conditions and periods [time, trial];
         `noise(shape)` is added to the stimulus."""
-        conditions, during = self._asked(conditions, during, ground_truth=self.env.choices,
+        conditions, during = _asked(self, conditions, during, ground_truth=self.env.choices,
                                          coh=None)
         truth, theta = conditions["ground_truth"], self.env.theta
         stimulus = _pulled(theta, theta[truth], np.asarray(conditions["coh"], float))
@@ -397,7 +405,7 @@ class DelayMatch(NeurogymTask):
     def build(self, conditions, during, noise):
         """inputs and targets of trials with these conditions and periods [time, trial];
         `noise(shape)` is added to both stimuli."""
-        conditions, during = self._asked(conditions, during, ground_truth=self.env.choices,
+        conditions, during = _asked(self, conditions, during, ground_truth=self.env.choices,
                                          sample_theta=None)
         truth, first, theta = conditions["ground_truth"], conditions["sample_theta"], self.env.theta
         second = np.where(truth == 1, first, np.mod(first + np.pi, 2 * np.pi))
@@ -444,7 +452,7 @@ class ContextDecision(NeurogymTask):
     def build(self, conditions, during, noise):
         """inputs and targets of trials with these conditions and periods [time, trial];
         `noise(shape)` is added to both sources."""
-        conditions, during = self._asked(conditions, during, ground_truth=self.env.choices,
+        conditions, during = _asked(self, conditions, during, ground_truth=self.env.choices,
                                          other_choice=self.env.choices, context=self.env.contexts,
                                          coh_1=None, coh_2=None)
         truth, other, context = (conditions[name]

@@ -207,6 +207,17 @@ def _labelled(state, rates, params, task, training) -> xr.Dataset:
 # steps between looks at the losses: on a GPU each waits for all that was asked for before
 LOOK = 200
 
+# %% ../../nbs/lib/64_train.ipynb #f13d7f62
+# steps between looks at the losses: on a GPU each waits for all that was asked for before
+LOOK = 200
+
+def _begun(params, training, resume) -> tuple[State, Tensor|None]:
+    "Where training begins or goes on, and the signs that weights keep."
+    trained = _trained(training.trained, params)
+    signs = _signs(params, trained) if training.keep_signs else None
+    if resume is None: return start_state_of(params, training.steps, trained), signs
+    return resumed(resume, params, training.steps, trained, training.every), signs
+
 # %% ../../nbs/lib/64_train.ipynb #69a76090
 @takes_training
 @checked
@@ -216,30 +227,22 @@ def train(
     # from get_task, or any object with n_in, n_out, steps and sample(n_trials, seed, step)
     task,
     training,                 # rule, lr, steps, ...: the fields of `Training`, or one whole
-    # what else is measured: {name: function(model, params) -> [run, ...]}
-    measure:dict|None=None,
+    measure:dict|None=None,   # of your own: {name: function(model, params) -> [run, ...]}
     progress:bool=True,       # a progress bar, in a terminal or Jupyter; a line a minute in a log
-    # go on from here; everything else as it was, but `steps` may be larger
-    resume:State|None=None,
-    # function(state), called after every update: to save the state (which then stays as it is), to
-    # stop by raising
-    watch=None,
+    resume:State|None=None,   # go on from here, all else as it was (`steps` may be larger)
+    watch=None,   # function(state) after every update: to save it (it stays), to stop by raising
 ) -> Fit:
-    """Train every run of the ensemble on its own fresh trials; ValueError or TypeError before
-    the first step when something does not fit. Ctrl-C ends with `Interrupted`, which holds
-    the fit so far."""
+    """Train every run on its own fresh trials; ValueError or TypeError before the first step when
+    something does not fit. Ctrl-C ends with `Interrupted`, which holds the fit so far."""
     check_params(model, params)
     # weights of a torch module may want gradients; none flow here
     params = params.map(Tensor.detach)
     if not (watch is None or callable(watch)):
         raise TypeError(f"watch must be a function of the state or None, got {shown(watch)}")
-    rates, trained = _rates(training.lr, len(params),
-                            params.W_h), _trained(training.trained, params)
-    measure = _measures(training, measure, task, params)
-    signs = _signs(params, trained) if training.keep_signs else None
+    rates, measure = (_rates(training.lr, len(params), params.W_h),
+                      _measures(training, measure, task, params))
     task = Watched(task, _check_task(model, params, task, training.n_trials), model.n_out)
-    state = (start_state_of(params, training.steps, trained) if resume is None
-             else resumed(resume, params, training.steps, trained, training.every))
+    state, signs = _begun(params, training, resume)
     fit = lambda: Fit(model, shaped(state, params), training.rule, training.optimizer,
                       _labelled(state, rates, params, task, training))
     with _full_precision(params.device), stoppable() as asked, \
