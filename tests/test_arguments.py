@@ -158,8 +158,8 @@ EXAMPLES = {
     "connectome.spatial_synapses": dict(
         positions=torch.zeros(1, 3, 3), chance=torch.rand(1, 3, 3), size=torch.randn(1, 3, 3)
     ),
-    "flossing.local_gradient": dict(Q=Q),
-    "flossing.full_gradient": dict(Q=Q),
+    "flossing.local_flossing_gradient": dict(Q=Q),
+    "flossing.full_flossing_gradient": dict(Q=Q),
     "flossing.floss": dict(how=flossing(steps=1, n_trials=2), at=0),
     "initializers.draw": dict(kind="normal", shape=(2,), stream="recurrent"),
     "initializers.low_rank": dict(rank=2),
