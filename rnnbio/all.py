@@ -42,9 +42,9 @@ from .theory.linear import (
     exact_flow, first_order_learning, fixed_point_output, squared_amplification,
     third_order_learning, weight_flow, zero_gain_change, zero_gain_solution)
 from .theory.two_layers import (
-    TwoLayer, aligned_layer, anisotropic_teacher, break_even, descend, expected_alignment,
-    learn_rectified, power_law_inputs, rectified, rectified_kernel, rectified_networks, small_limit,
-    small_start, turned, with_spectrum)
+    TwoLayer, aligned_layer, anisotropic_teacher, break_even_balance, expected_alignment,
+    learn_linear, learn_rectified, measured_laziness, power_law_inputs, predicted_laziness,
+    rectified_kernel, rectified_networks, rectified_outputs, small_start, with_spectrum)
 
 # training
 from .training.fit import Fit
