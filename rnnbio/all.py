@@ -15,7 +15,8 @@ from .tasks.environments import environments
 from .tasks.wrappers import finite, noisy, padded, shifted
 
 # networks
-from .networks.connectome import connectome, connectome_source, read_connections, spatial_synapses
+from .networks.connectome import (
+    connectome, connectome_source, fixed, read_connections, spatial_synapses)
 from .networks.initializers import (
     INITIALIZERS, SIZES, cell_types, chain_motif, dale, density, directions, draw, effective_rank,
     eigenvalue_sizes, gaussian, low_rank, soft_rank, sparse, structured, uniform)

@@ -98,10 +98,10 @@ class directions:
         stream:str,               # input or output: says which axis holds the units
     ) -> Tensor:                  # [run, n, n_in], float64
         one_of("stream of directions()", stream, ("input", "output"))
-        v, axis = draw("normal", _sizes(n, n_in), distinct_seeds(seeds),
-                       stream), 1 if stream == "input" else 2
-        units = v.shape[axis]
-        return v / v.norm(dim=axis, keepdim=True) * (units**.5 if stream == "input" else units**-.5)
+        v = draw("normal", _sizes(n, n_in), distinct_seeds(seeds), stream)
+        axis = 1 if stream == "input" else 2      # of the units
+        length = v.shape[axis]**(.5 if stream == "input" else -.5)
+        return v / v.norm(dim=axis, keepdim=True) * length
 
 # %% ../../nbs/lib/11_initializers.ipynb #da31ae69
 def of_finite(
@@ -118,6 +118,7 @@ def of_finite(
     found = function(W.where(finite[..., None, None], 0))
     return mark(found) if isinstance(found, Tensor) else tuple(map(mark, found))
 
+# %% ../../nbs/lib/11_initializers.ipynb #a8bf3565
 @checked
 def eigenvalue_sizes(
     W:Tensor,      # [run, n, n]
@@ -139,6 +140,7 @@ def effective_rank(
     sizes = SIZES[one_of("by", by, SIZES)](W)
     return sizes.mean(-1) / sizes[:, 0]
 
+# %% ../../nbs/lib/11_initializers.ipynb #82cda08c
 @checked
 def density(
     W:Tensor,      # [run, n, n]
@@ -147,22 +149,29 @@ def density(
     tensor("W", W, ("run", "n", "m"))
     return of_finite(lambda W: (W != 0).to(W.dtype).mean((-2, -1)), W)
 
-# %% ../../nbs/lib/11_initializers.ipynb #31289a68
-MATCHED = {"norm": lambda W: W.norm(dim=(1, 2)), "eigenvalue": lambda W: eigenvalue_sizes(W)[:, 0]}
+# %% ../../nbs/lib/11_initializers.ipynb #7b80714a
+# what is equal in a structured matrix and its null, [run]
+MATCHED = {"norm": lambda W: W.norm(dim=(1, 2)),
+           "eigenvalue": lambda W: eigenvalue_sizes(W)[:, 0],
+           "none": lambda W: W.new_ones(len(W))}
 
+# %% ../../nbs/lib/11_initializers.ipynb #31289a68
 @dataclass(frozen=True, kw_only=True)
 class structured:
-    """A recurrent matrix with structure, as large as the Gaussian one of its gain and seed. A
-    new one is a class with one method, `structure`."""
+    """A recurrent matrix with structure, scaled to the Gaussian one of its gain and seed unless
+    `match` is none. A new one is a class with one method, `structure`."""
     gain:float = 1.25       # of the null matrix it is matched to (liu2024)
-    # in what: norm (Frobenius; liu2024), or eigenvalue (the leading one's modulus; liu2024's
-    # control)
+    # in what: norm (Frobenius; liu2024), eigenvalue (the leading one's modulus; liu2024's
+    # control), or none: the weights stay as `structure` makes them
     match:str = "norm"
 
     def __post_init__(self):
         # also for a new one that is not @checked
         object.__setattr__(self, "gain", real("gain", self.gain, 0))
         one_of("match", self.match, MATCHED)
+        if self.match == "none" and self.gain != type(self).gain:
+            raise ValueError(f"gain={self.gain:g} has no meaning with match='none', which leaves "
+                             "the weights as they are: use match='norm' or 'eigenvalue'")
 
     def __call__(self,
         n:int,                    # units
@@ -175,20 +184,22 @@ class structured:
             raise ValueError(f"{type(self).__name__} makes square matrices, from {n} units to "
                              f"themselves, got n_in = {n_in}")
         seeds = distinct_seeds(seeds)
-        Z, null = draw("normal", (n, n), seeds,
-                       stream), gaussian(self.gain)(n, seeds, stream=stream)
-        W, size = self.structure(Z, lambda kind, shape, what:
-                                     draw(kind, shape, seeds,
-                                          f"{stream}/{what}")), MATCHED[self.match]
+        more = lambda kind, shape, what: draw(kind, shape, seeds, f"{stream}/{what}")
+        W = self.structure(draw("normal", (n, n), seeds, stream), more)
         tensor(f"the structure of {self}", W, (len(seeds), n, n), finite=True)
-        if (size(W) == 0).any():
-            raise ValueError(f"{self} leaves nothing at {n} units: its {self.match} is 0")
-        return W * (size(null) / size(W))[:, None, None]
+        return self.scaled(W, gaussian(self.gain)(n, seeds, stream=stream))
 
     def structure(self, Z:Tensor, more) -> Tensor:
         """From Z [run, n, n] (normal, variance 1) and further numbers, more(kind, shape, what
         they are for), a matrix of any size."""
         raise NotImplementedError
+
+    def scaled(self, W:Tensor, null:Tensor) -> Tensor:
+        "W [run, n, n_in] as large as the null in what is matched."
+        size = MATCHED[self.match]
+        if (size(W) == 0).any():
+            raise ValueError(f"{self} leaves nothing at {W.shape[1]} units: its {self.match} is 0")
+        return W * (size(null) / size(W))[:, None, None]
 
 # %% ../../nbs/lib/11_initializers.ipynb #7cb8040a
 @INITIALIZERS.add
@@ -207,10 +218,11 @@ class low_rank(structured):
     def structure(self, Z, more):
         if self.rank > (n := Z.shape[-1]):
             raise ValueError(f"rank must be at most the {n} units, got {self.rank}")
-        U, S, V = torch.linalg.svd(Z if self.entries == "normal"
-                                   else more("uniform", (n, n), "uniform"))
+        if self.entries == "uniform": Z = more("uniform", (n, n), "uniform")
+        U, S, V = torch.linalg.svd(Z)
         return (U[..., :self.rank] * S[:, None, :self.rank]) @ V[:, :self.rank]
 
+# %% ../../nbs/lib/11_initializers.ipynb #008610a1
 @INITIALIZERS.add
 @checked
 @dataclass(frozen=True)
@@ -225,8 +237,8 @@ class soft_rank(structured):
 
     def structure(self, Z, more):
         U, S, V = torch.linalg.svd(Z)
-        return (U * torch.arange(1, S.shape[-1] + 1, dtype=Z.dtype,
-                                 device=Z.device)**-self.power) @ V
+        order = torch.arange(1, S.shape[-1] + 1, dtype=Z.dtype, device=Z.device)
+        return (U * order**-self.power) @ V
 
 # %% ../../nbs/lib/11_initializers.ipynb #351d711c
 @INITIALIZERS.add
@@ -244,7 +256,9 @@ class sparse(structured):
         return Z * (1 + more("uniform", Z.shape[1:], "density") < 2 * self.density)
 
 # %% ../../nbs/lib/11_initializers.ipynb #a0680434
-HYPEREXCITABLE = {"either": lambda h: h[:, None] | h[None], "both": lambda h: h[:, None] & h[None],
+# of a group h [n], which of the connections [n, n] are strong
+HYPEREXCITABLE = {"either": lambda h: h[:, None] | h[None],
+                  "both": lambda h: h[:, None] & h[None],
                   "rows": lambda h: h[:, None].expand(-1, len(h)),
                   "columns": lambda h: h[None].expand(len(h), -1)}
 
@@ -261,7 +275,8 @@ class cell_types(structured):
     weak:float = .8             # gain of the rest
 
     def __post_init__(self):
-        super().__post_init__(); one_of("where", self.where, HYPEREXCITABLE)
+        super().__post_init__()
+        one_of("where", self.where, HYPEREXCITABLE)
         real("fraction", self.fraction, 0, 1)
         for name in ("strong", "weak"): real(name, getattr(self, name), 0)
 
@@ -285,7 +300,8 @@ class dale(structured):
     density:float = 1.          # of connections that are there
 
     def __post_init__(self):
-        super().__post_init__(); one_of("balance", self.balance, ("population", "row", "none"))
+        super().__post_init__()
+        one_of("balance", self.balance, ("population", "row", "none"))
         for name in ("excitatory", "density"): real(name, getattr(self, name), 0, 1.0000001)
 
     def structure(self, Z, more):
@@ -296,8 +312,10 @@ class dale(structured):
                              f"ones of {n}")
         sizes = Z.abs() * (1 + more("uniform", (n, n), "density") < 2 * self.density)
         E, I = sizes[..., :first], sizes[..., first:]
-        factor = {"population": first / (n - first), "row": E.sum(-1, keepdim=True)
-                  / I.sum(-1, keepdim=True), "none": 1.}[self.balance]
+        # how much stronger inhibition is made
+        factor = {"population": first / (n - first),
+                  "row": E.sum(-1, keepdim=True) / I.sum(-1, keepdim=True),
+                  "none": 1.}[self.balance]
         if self.balance == "row" and not torch.isfinite(factor).all():
             raise ValueError(f"balance='row' needs inhibition at every unit: {n - first} "
                              f"inhibitory units at density {self.density:g} leave some without")

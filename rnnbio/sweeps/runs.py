@@ -15,7 +15,7 @@ import numpy as np
 from ..analyses.measures import MEASURES
 from ..base.checks import checked, count, one_of, plain, shown
 from ..base.machine import versions
-from ..base.registry import asked
+from ..base.registry import asked, settings_of
 from ..networks.initializers import INITIALIZERS, gaussian, uniform
 from ..networks.models import LeakyRNN
 from ..rules.rules import Rule
@@ -68,14 +68,15 @@ def spec_data(spec) -> dict:
         raise ValueError(f"{shown(spec)} cannot be part of a sweep: a stored run needs a "
                          "specification with a name, like gaussian(0.5) (model.init and train take "
                          "functions too)")
-    settings = asked(spec) if name in TASKS else {f.name: getattr(spec, f.name)
-                                                  for f in fields(spec)}
+    settings = asked(spec) if name in TASKS else settings_of(spec)
     return {"kind": name, **{k: python_value(_nested(v)) for k, v in settings.items()}}
 
 def _nested(value): return spec_data(value) if isinstance(value, Task) else value
 
 def spec_of(data:dict):
     "The specification again, whatever kind it is of."
+    if is_environment(data.get("kind")):
+        return get_task(data["kind"], **{k: v for k, v in data.items() if k != "kind"})
     registry = next((r for r in REGISTRIES if data.get("kind") in r), None)
     if registry is None: one_of("kind", data.get("kind"), [name for r in REGISTRIES for name in r])
     return registry.of(data)
