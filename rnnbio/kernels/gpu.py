@@ -57,9 +57,10 @@ def _columns(v, i, PAD: tl.constexpr):
     blocks = tl.reshape(v, (v.shape[0], 16, PAD // 16))
     return tl.sum(tl.where((tl.arange(0, PAD // 16) == i)[None, None, :], blocks, 0.), 2)
 
+# %% ../../nbs/lib/92_kernels_gpu.ipynb #75aedd89
 @triton.jit
-def _product(v, kept, matrix, n, N, PAD: tl.constexpr, RESIDENT: tl.constexpr,
-             PRECISION: tl.constexpr):
+def _product(v, kept, matrix, n, N,
+             PAD: tl.constexpr, RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
     "v [trial, PAD] times the matrix."
     total = tl.zeros(v.shape, tl.float32)
     if RESIDENT:
@@ -76,17 +77,19 @@ def _outer(few, matrix, trial, n, real, N, FEW: tl.constexpr, PAD: tl.constexpr)
     "few [trial, FEW] times a matrix [FEW, N], both in memory."
     total = tl.zeros((trial.shape[0], PAD), tl.float32)
     for i in tl.static_range(FEW):
-        total += tl.load(few + trial * FEW + i, mask=real,
-                         other=0.)[:, None] * tl.load(matrix + i * N + n, mask=n < N,
-                                                      other=0.)[None, :]
+        column = tl.load(few + trial * FEW + i, mask=real, other=0.)
+        row = tl.load(matrix + i * N + n, mask=n < N, other=0.)
+        total += column[:, None] * row[None, :]
     return total
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #0d595fbd
 @triton.jit
-def _forward(W, W_x, b, x, start, rates, alpha, T, B, N, step, W_run, W_x_run, b_run, x_run,
-             start_run, FORM: tl.constexpr, ACTIVATION: tl.constexpr,
-             BIAS: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr,
-             RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
+def _forward(W, W_x, b, x, start, rates,                 # in memory
+             alpha, T, B, N, step,                       # numbers
+             W_run, W_x_run, b_run, x_run, start_run,    # from one run to the next
+             FORM: tl.constexpr, ACTIVATION: tl.constexpr, BIAS: tl.constexpr, FEW: tl.constexpr,
+             TILE: tl.constexpr, PAD: tl.constexpr, RESIDENT: tl.constexpr,
+             PRECISION: tl.constexpr):
     """Rates r_0 .. r_T of one run and tile of trials. W [pre, post], W_x [n_in, post]; step = B
     N; FEW: number of inputs, or 0 where their drive lies in `rates` already."""
     run, first = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64) * TILE
@@ -117,26 +120,28 @@ def _forward(W, W_x, b, x, start, rates, alpha, T, B, N, step, W_run, W_x_run, b
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #079a8365
 LARGEST, FEW = 512, 8        # units; inputs or outputs that are multiplied within the kernel
-# Triton reads it once, when it is imported
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"      # read once, as Triton does
 
 def serves(
     W_h:Tensor,      # [run, post, pre]
 ) -> bool:
     """Can these kernels step networks with such weights? Single precision, up to 512 units, on a
     GPU that Triton knows or in its interpreter."""
-    return W_h.dtype == torch.float32 and W_h.shape[-1] <= LARGEST and (
-        INTERPRETED or W_h.is_cuda and torch.cuda.get_device_capability(W_h.device) >= (7, 5))
+    if W_h.dtype != torch.float32 or W_h.shape[-1] > LARGEST: return False
+    if INTERPRETED: return True
+    return W_h.is_cuda and torch.cuda.get_device_capability(W_h.device) >= (7, 5)
 
 @cache
 def shared_memory(device) -> int:
     "Bytes of shared memory that one program may use; in the interpreter as on a large card."
-    return 232448 if INTERPRETED else triton.runtime.driver.active.utils.get_device_properties(
-        device.index)["max_shared_mem"]
+    if INTERPRETED: return 232448
+    utils = triton.runtime.driver.active.utils
+    return utils.get_device_properties(device.index)["max_shared_mem"]
 
 def plan(
-    n:int, trials:int,      # units, trials
-    shared:int,             # bytes of shared memory for one program
+    n:int,          # units
+    trials:int,
+    shared:int,     # bytes of shared memory for one program
 ) -> dict:
     "Trials per program, padded units, whether the weights stay in shared memory, and warps."
     pad = max(16, triton.next_power_of_2(n))
@@ -144,14 +149,14 @@ def plan(
     return dict(TILE=tile, PAD=pad, RESIDENT=4 * pad * (pad + tile) <= shared,
                 num_warps=max(1, min(8, tile * pad // 512)), num_stages=3, enable_fp_fusion=True)
 
+# %% ../../nbs/lib/92_kernels_gpu.ipynb #7af45df8
 def _launch(kernel, runs, n, trials, like, **sizes):
     "The kernel on its grid, as a function of its other arguments."
     how = plan(n, trials, shared_memory(like.device))
     precision = "tf32" if torch.backends.cuda.matmul.allow_tf32 else "ieee"
+    grid = runs, triton.cdiv(trials, how["TILE"])
     def launch(*args):
-        with torch.cuda.device_of(like):
-            kernel[runs, triton.cdiv(trials, how["TILE"])](*args, PRECISION=precision, **sizes,
-                                                           **how)
+        with torch.cuda.device_of(like): kernel[grid](*args, PRECISION=precision, **sizes, **how)
     return launch
 
 def _inner(t:Tensor) -> Tensor:
@@ -162,10 +167,16 @@ def _over_time(t:Tensor) -> Tensor: return t.flatten(1, 2)      # time and trial
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #39406a08
 def forward(
-    W_h:Tensor, W_x:Tensor, b:Tensor|None, w:Tensor, b_out:Tensor|None,     # as in Params
+    W_h:Tensor,            # weights as in Params
+    W_x:Tensor,
+    b:Tensor|None,
+    w:Tensor,
+    b_out:Tensor|None,
     inputs:Tensor,         # [time, trial, n_in] or [run, time, trial, n_in]
     start:Tensor,          # the initial state s_0 [run, trial, unit]
-    alpha:float, form:str, activation:str,
+    alpha:float,           # leak factor, 0 <= alpha < 1
+    form:str,              # current or rate
+    activation:str,        # one of ACTIVATIONS
 ) -> tuple[Tensor, tuple]:        # outputs [run, time, trial, n_out]; the tape for `backward`
     """Outputs of every network (Eq. 1), and what the backward pass will need; ValueError for
     what these kernels cannot do."""
@@ -175,21 +186,23 @@ def forward(
                          "rnnbio.kernels.batched")
     runs, n, n_in, T, B, _ = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
     rates = W_h.new_empty(runs, T + 1, B, n)
-    x, W, W_x, start, bias = (_inner(t) for t in (inputs.expand(runs, -1, -1, -1), W_h.mT, W_x.mT,
-                                                  start, rates if b is None else b))
+    x, W, W_x, start = map(_inner, (inputs.expand(runs, -1, -1, -1), W_h.mT, W_x.mT, start))
+    bias = _inner(rates if b is None else b)
     few = n_in if n_in <= FEW else 0
     if not few: torch.bmm(_over_time(x), W_x, out=_over_time(rates[:, 1:]))
-    _launch(_forward, runs, n, B, W_h, FORM=form, ACTIVATION=activation, BIAS=b is not None,
-            FEW=few)(
-        W, W_x, bias, x, start, rates, float(alpha), T, B, n, B * n, W.stride(0), W_x.stride(0),
-        bias.stride(0), x.stride(0), start.stride(0))
+    launch = _launch(_forward, runs, n, B, W_h, FORM=form, ACTIVATION=activation,
+                     BIAS=b is not None, FEW=few)
+    launch(W, W_x, bias, x, start, rates, float(alpha), T, B, n, B * n,
+           *(t.stride(0) for t in (W, W_x, bias, x, start)))
     outputs = _over_time(rates[:, 1:]) @ w.mT
     if b_out is not None: outputs += b_out[:, None]
     return outputs.view(runs, T, B, -1), (rates, inputs)
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #b82e71f4
 @triton.jit
-def _backward(rates, error, F, M, credit, alpha, window, T, B, N, step, error_run, F_run, M_run,
+def _backward(rates, error, F, M, credit,              # in memory
+              alpha, window, T, B, N, step,            # numbers
+              error_run, F_run, M_run,                 # from one run to the next
               FORM: tl.constexpr, ACTIVATION: tl.constexpr, BACK: tl.constexpr, GATE: tl.constexpr,
               LEAK: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr,
               RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
@@ -213,8 +226,8 @@ def _backward(rates, error, F, M, credit, alpha, window, T, B, N, step, error_ru
         else: direct = tl.load(credit + here, mask=there, other=0.)
         gated, free = (1 - alpha) * direct, tl.zeros((TILE, PAD), tl.float32)
         if BACK:
-            returned = tl.where(i % window == 0, 0., (1 - alpha)
-                                * _product(later, kept, M, n, N, PAD, RESIDENT, PRECISION))
+            returned = (1 - alpha) * _product(later, kept, M, n, N, PAD, RESIDENT, PRECISION)
+            returned = tl.where(i % window == 0, 0., returned)
             if GATE: gated += returned
             else: free += returned
         if LEAK:
@@ -233,23 +246,27 @@ def backward(
     feedback:Tensor,           # F [run, unit, n_out]
     back:Tensor|None,          # M [run, post, pre], or None
     hop:Tensor|None,           # mean weights of one hop [run, post, pre], or None
-    alpha:float, form:str, activation:str,
-    gate:bool=True, leak:bool=True, window:int|None=None,       # as for `batched.credit_of`
+    alpha:float,               # these and the rest as for `batched.credit_of`
+    form:str,
+    activation:str,
+    gate:bool=True,
+    leak:bool=True,
+    window:int|None=None,
 ) -> tuple[Tensor, ...]:       # gradients of W_h, W_x, b, w, b_out
     "Gradients of every network (Eq. 3)."
     rates, inputs = tape
     (runs, T, B, n_out), n = error.shape, rates.shape[-1]
-    error, F, M = (_inner(t) for t in (error, feedback.mT, rates if back is None else back))
-    credit, few = (torch.empty_like(rates[:, 1:], memory_format=torch.contiguous_format),
-                   n_out if n_out <= FEW and hop is None else 0)
+    error, F, M = map(_inner, (error, feedback.mT, rates if back is None else back))
+    credit = torch.empty_like(rates[:, 1:], memory_format=torch.contiguous_format)
+    few = n_out if n_out <= FEW and hop is None else 0
     if not few: torch.bmm(_over_time(error), F, out=_over_time(credit))
     if hop is not None:
         heard = ACTIVATIONS[activation][1](rates[:, 2:]) * credit[:, 1:]
         _over_time(credit[:, :-1]).baddbmm_(_over_time(heard), hop, alpha=1 - alpha)
-    _launch(_backward, runs, n, B, rates, FORM=form, ACTIVATION=activation, BACK=back is not None,
-            GATE=gate, LEAK=leak, FEW=few)(
-        rates, error, F, M, credit, float(alpha), window or T, T, B, n, B * n, error.stride(0),
-        F.stride(0), M.stride(0))
+    launch = _launch(_backward, runs, n, B, rates, FORM=form, ACTIVATION=activation,
+                     BACK=back is not None, GATE=gate, LEAK=leak, FEW=few)
+    launch(rates, error, F, M, credit, float(alpha), window or T, T, B, n, B * n,
+           *(t.stride(0) for t in (error, F, M)))
     c, error, x = (_over_time(t) for t in (credit, error, inputs.expand(runs, -1, -1, -1)))
     return (c.mT @ _over_time(rates[:, :-1]), c.mT @ x, c.sum(1),
             error.mT @ _over_time(rates[:, 1:]), error.sum(1))
