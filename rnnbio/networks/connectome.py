@@ -440,7 +440,7 @@ class connectome(structured):
         first = published is None
         object.__setattr__(self, "checksum", _sha256(self.file()) if first else published)
         # made for the first time: what was stored has one, and can be read where the table is not
-        if first and self.negative and (self.connections().weight < 0).any():
+        if first and (self.connections().weight < 0).any() and self.negative:
             warnings.warn(f"{source} holds negative weights, and negative={self.negative:g} turns "
                           "the signs of some columns: negative=0 keeps them", stacklevel=5)
 
