@@ -155,6 +155,7 @@ EXAMPLES = {
     "claims.Claim": dict(id="1", figure="f", claim="c", statistic="s", expect="above", margin=0.0),
     "connectome.read_connections": dict(path=FIXTURES / "synapses.csv", pre="pre", post="post"),
     "connectome.connectome": dict(source="surrogate"),
+    "connectome.fixed": dict(matrix=W[0]),
     "connectome.spatial_synapses": dict(
         positions=torch.zeros(1, 3, 3), chance=torch.rand(1, 3, 3), size=torch.randn(1, 3, 3)
     ),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnbio.networks.connectome import COLUMNS, Connections, connectome, read_connections
+from rnnbio.networks.connectome import COLUMNS, Connections, connectome, fixed, read_connections
 from rnnbio.base.data import data_root, fetch
 from rnnbio.tasks.digits import MNIST, read_mnist
 from rnnbio.networks.initializers import (
@@ -182,7 +182,7 @@ def test_connections_that_are_none():
         with pytest.raises(ValueError, match="some must hold"):
             Connections(**good).among(some)
     with pytest.raises(ValueError, match="among must be one of both, either"):
-        Connections(**good).neurons("all")
+        Connections(**good).neurons("some")
 
 
 # Files of others
@@ -381,6 +381,8 @@ def drawn():
         dale(balance="row"),
         chain_motif(density=0.5),
         connectome("surrogate", p0=0.5),
+        fixed(np.eye(12)),
+        fixed(np.eye(12), match="norm"),
         *(cell_types(where, 0.1, 3.3, 0.7) for where in HYPEREXCITABLE),
     ]
     W = gaussian(0.7)(12, [0, 1])

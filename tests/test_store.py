@@ -7,14 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import make_dataclass
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
+<<<<<<< HEAD
 from conftest import possible
 from rnnbio.sweeps.runs import Run
+=======
+from rnnbio.base.registry import later
+from rnnbio.networks.connectome import connectome, fixed
+from rnnbio.sweeps.runs import REGISTRIES, Run, spec_data
+>>>>>>> ab3a2084eb57d5db0136ac5adadaa35061847aa4
 from rnnbio.sweeps.commands import main
 from rnnbio.sweeps.store import Store, key_of
 from rnnbio.sweeps.sweep import Failed, Sweep
@@ -220,6 +227,47 @@ def golden_now(changes=GOLDEN):
              [*runs.loss.values.tolist(), *(float(v)
                                             for name in np.atleast_1d(change.get("measures", []))
                                             for v in runs[name].values.ravel())])
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda r: r.what)
+def test_a_setting_that_came_later_leaves_stored_keys_alone(registry, monkeypatch):
+    old = make_dataclass("odd", [("size", float, 1.)], frozen=True)
+    new = make_dataclass("odd", [("size", float, 1.), ("turned", float, later(0.))], frozen=True)
+    monkeypatch.setitem(registry, "odd", old)
+    before = spec_data(old()), spec_data(old(2.))
+    monkeypatch.setitem(registry, "odd", new)
+    assert (spec_data(new()), spec_data(new(2.))) == before
+    turned = spec_data(new(2., 30.))
+    assert turned == before[1] | dict(turned=30.) and registry.of(turned) == new(2., 30.)
+
+
+def test_weights_of_ones_own_are_stored_and_found_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))
+    W = np.random.default_rng(0).normal(size=(4, 4))
+    np.save(tmp_path / "W.npy", W)
+    np.savetxt(tmp_path / "A.csv", W - np.diag(np.diag(W)), delimiter=",")
+    kept = connectome("A.csv", order="kept", match="none", negative=0)
+    base = dict(task="romo", rule="eprop", seed=[0, 1], lr=1e-3, steps=2, n_hidden=4, n_trials=2)
+    sweep = Sweep(recurrent=[fixed("W.npy"), fixed(W), fixed([W, 2 * W]), kept], **base)
+    store = Store(tmp_path / "store")
+    runs = sweep.run(store=store, progress=False)
+    labels = runs.recurrent.values.tolist()
+    assert labels[0] == "fixed('W.npy')" and all(len(label) <= 60 for label in labels)
+    # wherever they come from, equal weights learn alike; seed 1 of a pair starts from twice W
+    loss = runs.loss.values
+    assert np.array_equal(loss[0], loss[1]) and np.array_equal(loss[0, 0], loss[2, 0])
+    assert not np.array_equal(loss[0, 1], loss[2, 1]) and not np.array_equal(loss[0], loss[3])
+    # as text, elsewhere, where the files are not
+    monkeypatch.setenv("RNNBIO_DATA", str(tmp_path / "nowhere"))
+    again = Sweep.from_json(sweep.to_json())
+    assert [r.key() for r in again.runs()] == [r.key() for r in sweep.runs()]
+    assert again.run(store=store, progress=False).identical(runs)
+
+
+def test_a_large_matrix_is_no_part_of_a_stored_run():
+    large = fixed(np.zeros((65, 65)))
+    with pytest.raises(ValueError, match="a matrix of 4225 numbers cannot .* np.save"):
+        Sweep(task="romo", rule="eprop", seed=0, lr=1e-3, steps=2, n_hidden=65, recurrent=large)
 
 
 def test_thousands_of_runs(tmp_path, monkeypatch, capsys):
