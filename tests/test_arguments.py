@@ -312,7 +312,7 @@ NOT_FOR_USERS = (
     r"taught\.",
     r"wrappers\.Wrapped",
     r"environments\.",
-    r"base\.is_environment",
+    r"base\.(is_environment|list_tasks)",
     r"connectome\.find_file",
     r"base\.Task",
     r"(fit|state)\.|train\.Interrupted|settings\.(takes|names|rule_of)|(registry|help)\.|measures\.|schuessler\.(?!Mapping)",

@@ -14,14 +14,10 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-<<<<<<< HEAD
 from conftest import possible
-from rnnbio.sweeps.runs import Run
-=======
 from rnnbio.base.registry import later
 from rnnbio.networks.connectome import connectome, fixed
 from rnnbio.sweeps.runs import REGISTRIES, Run, spec_data
->>>>>>> ab3a2084eb57d5db0136ac5adadaa35061847aa4
 from rnnbio.sweeps.commands import main
 from rnnbio.sweeps.store import Store, key_of
 from rnnbio.sweeps.sweep import Failed, Sweep
