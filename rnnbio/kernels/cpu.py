@@ -41,9 +41,9 @@ def _tanh_by_type(u):
     "In single precision u P(u²)/Q(u²), clipped where it is 1 to rounding; in double the library's."
     if u != nb.float32: return lambda u: np.tanh(u)
     f = np.float32
-    top, p1, p2, p3, p4 = (f(7.9), f(0.134506292), f(0.00357900226), f(2.20234149e-05),
-                           f(1.5428213e-08))
-    one, q1, q2, q3, q4 = f(1), f(0.467839572), f(0.0261922768), f(0.000342366733), f(8.5988772e-07)
+    top, one = f(7.9), f(1)
+    p1, p2, p3, p4 = f(0.134506292), f(0.00357900226), f(2.20234149e-05), f(1.5428213e-08)
+    q1, q2, q3, q4 = f(0.467839572), f(0.0261922768), f(0.000342366733), f(8.5988772e-07)
     def rational(u):
         u = min(max(u, -top), top)
         v = u * u
@@ -51,6 +51,7 @@ def _tanh_by_type(u):
                 / (one + v * (q1 + v * (q2 + v * (q3 + v * q4)))))
     return rational
 
+# %% ../../nbs/lib/91_kernels_cpu.ipynb #a998b84b
 @nb.njit(**JIT)
 def _fill(u, out, activation):
     "f(u) into `out`, both [trial, unit]."
@@ -133,6 +134,7 @@ def _squared_error(y, targets, mask, response, error):
             solved += np.sqrt(worst / steps) < largest / 2
     return total / 2, solved / asked
 
+# %% ../../nbs/lib/91_kernels_cpu.ipynb #f036d25b
 @nb.njit(**JIT)
 def _cross_entropy(y, labels, mask, response, error):
     "As `_squared_error`, with labels [time, trial]."
@@ -168,17 +170,18 @@ def _sum_of_products(post, pre, by, out):
         for i in range(out.shape[0]):
             for k in range(out.shape[1]): out[i, k] += by * part[i, k]
 
+# %% ../../nbs/lib/91_kernels_cpu.ipynb #215a8c65
 @nb.njit(**JIT)
-def _backward(Z, error, feedback, back, use_back, hop, use_hop, passes, window, c, activation,
-              credit, grad, grad_readout):
-    """error [time * trial, n_out], feedback [n_out, unit], back and hop [post, pre], c = 1 -
-    alpha; fills credit [time, trial, unit], grad [unit, n_z] and grad_readout [n_out, n_z]."""
+def _backward(Z, error, paths, passes, window, c, activation, credit, grad, grad_readout):
+    """error [time * trial, n_out]; of paths feedback [n_out, unit], back and hop [post, pre]; c =
+    1 - alpha; fills credit [time, trial, unit], grad [unit, n_z] and grad_readout [n_out, n_z]."""
+    feedback, back, use_back, hop, use_hop = paths
     T, B, N = credit.shape
     n_z = Z.shape[2]
     _product(error, feedback, credit.reshape(T * B, N))          # d_t, to become c_t in place
-    slope, returned, heard, plain, later = (np.empty((B, N), Z.dtype), np.zeros((B, N), Z.dtype),
-                                            np.zeros((B, N), Z.dtype), np.zeros((B, N), Z.dtype),
-                                            np.zeros((B, N), Z.dtype))
+    slope, returned = np.empty((B, N), Z.dtype), np.zeros((B, N), Z.dtype)
+    heard, plain = np.zeros((B, N), Z.dtype), np.zeros((B, N), Z.dtype)
+    later = np.zeros((B, N), Z.dtype)
     for t in range(T - 1, -1, -1):
         g_b, k_b, g_c, k_c = passes
         if use_back and t < T - 1:
@@ -187,40 +190,127 @@ def _backward(Z, error, feedback, back, use_back, hop, use_hop, passes, window, 
         _slope(Z[t + 1], slope, activation)
         now = credit[t]
         if use_hop:
-            # of the step after; zero at the last
-            _product(plain, hop, heard)
+            _product(plain, hop, heard)            # of the step after; zero at the last
             for i in range(B):
                 for n in range(N):
                     plain[i, n] = slope[i, n] * now[i, n]
                     now[i, n] += c * heard[i, n]
         for i in range(B):
             for n in range(N):
-                now[i, n] = slope[i, n] * (now[i, n] + g_b * returned[i, n] + g_c
-                                           * later[i, n]) + k_b * returned[i, n] + k_c * later[i, n]
+                now[i, n] = (slope[i, n] * (now[i, n] + g_b * returned[i, n] + g_c * later[i, n])
+                             + k_b * returned[i, n] + k_c * later[i, n])
         later = now
     _sum_of_products(credit.reshape(T * B, N), Z[:T].reshape(T * B, n_z), c, grad)
     _sum_of_products(error, Z[1:].reshape(T * B, n_z), 1, grad_readout)
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #8f7a2799
 @nb.njit(parallel=True, **JIT)
-def _ensemble(W, readout, x, targets, labels, labelled, mask, response, start, feedback, back,
-              use_back, hop, use_hop, alpha, passes, window, form, activation, Z, credit, judged,
-              grad, grad_readout):
+def _ensemble(network, batch, paths, how, scratch, results):
+    "Loss, accuracy and gradients of every run."
+    W, readout, start = network
+    x, targets, labels, labelled, mask, response = batch
+    feedback, back, use_back, hop, use_hop = paths
+    alpha, passes, window, form, activation = how
+    Z, credit = scratch
+    judged, grad, grad_readout = results
     runs, workers, T, B, O = len(W), len(Z), credit.shape[1], credit.shape[2], readout.shape[2]
     for worker in nb.prange(workers):
         y, error = np.empty((T, B, O), W.dtype), np.empty((T, B, O), W.dtype)
         mine, its = Z[worker], credit[worker]
         for k in range(worker, runs, workers):
-            # one batch for all, or one for each
-            b = min(k, len(x) - 1)
+            b = min(k, len(x) - 1)                 # one batch for all, or one for each
             _forward(W[k], x[b], start[k], alpha, form, activation, mine)
             _product(mine[1:].reshape(T * B, mine.shape[2]), readout[k], y.reshape(T * B, O))
             judged[k] = (_cross_entropy(y, labels[b], mask[b], response[b], error) if labelled
                          else _squared_error(y, targets[b], mask[b], response[b], error))
-            _backward(mine, error.reshape(T * B, O), feedback[k], back[min(k, len(back) - 1)],
-                      use_back, hop[min(k, len(hop) - 1)], use_hop, passes, window, 1 - alpha,
-                      activation, its, grad[k], grad_readout[k])
+            ways = (feedback[k], back[min(k, len(back) - 1)], use_back,
+                    hop[min(k, len(hop) - 1)], use_hop)
+            _backward(mine, error.reshape(T * B, O), ways, passes, window, 1 - alpha, activation,
+                      its, grad[k], grad_readout[k])
 
+# %% ../../nbs/lib/91_kernels_cpu.ipynb #068cef35
+@checked
+def loss_and_gradient(
+    W_h:Tensor,            # weights as in Params
+    W_x:Tensor,
+    b:Tensor|None,
+    w:Tensor,
+    b_out:Tensor|None,
+    inputs:Tensor,         # these four as in Trials: one batch for all runs, or a run axis in front
+    targets:Tensor,
+    mask:Tensor,
+    response:Tensor,
+    start:Tensor,          # the initial state [run, trial, unit]
+    feedback:Tensor,       # F [run, unit, n_out]
+    back:Tensor|None,      # M [run, post, pre], or None
+    hop:Tensor|None,       # mean weights of one hop [run, post, pre], or None
+    alpha:float,           # leak factor, 0 <= alpha < 1
+    form:str,              # one of FORMS
+    activation:str,        # one of ACTIVATIONS
+    gate:bool=True,        # these three as in Rule
+    leak:bool=True,
+    window:int|None=None,
+) -> tuple[Tensor, Tensor, tuple]:   # loss, accuracy [run]; gradients of W_h, W_x, b, w, b_out
+    """One training step's numbers for every network (Eq. 1); float32 or float64, on the CPU.
+    ValueError where shapes or dtypes do not fit: compiled code would write past its arrays."""
+    sizes = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
+    _check_batch(targets, mask, response, inputs.shape[:-1], W_h.dtype, sizes[-1])
+    _check_paths(feedback, back, hop, W_h, sizes[-1])
+    kind = _kind(W_h)
+    network = _joined(W_h, W_x, b), _joined(w, None, b_out, W_x.shape[-1]), _array(start)
+    batch = _batch(inputs, targets, mask, response, kind)
+    paths = _paths(feedback, back, hop, kind)
+    how = _how(kind, alpha, form, activation, gate, leak, window)
+    scratch, results = _room(kind, min(sizes[0], start_threads()), *sizes)
+    with one_blas_thread(): _call(_ensemble, network, batch, paths, how, scratch, results)
+    return _split(*results)
+
+# %% ../../nbs/lib/91_kernels_cpu.ipynb #a0beaf09
+def _kind(t:Tensor): return _array(t[:0]).dtype.type      # float32 or float64 of NumPy
+
+def _array(t:Tensor) -> np.ndarray: return np.ascontiguousarray(t.detach().numpy())
+
+def _joined(of_rates, of_inputs, bias, n_in=0) -> np.ndarray:
+    "All that multiplies a row of Z, [run, n_z, post]; zeros for what is missing."
+    runs, post, _ = of_rates.shape
+    if of_inputs is None: of_inputs = of_rates.new_zeros(runs, post, n_in)
+    if bias is None: bias = of_rates.new_zeros(runs, post)
+    return _array(torch.cat([of_rates.mT, of_inputs.mT, bias[:, None]], 1))
+
+def _batch(inputs, targets, mask, response, kind) -> tuple:
+    x, answers, mask, response = (_array(t if inputs.ndim == 4 else t[None])
+                                  for t in (inputs, targets, mask, response))
+    if not targets.is_floating_point():
+        return x, np.zeros((1, 1, 1, 1), kind), answers, True, mask, response
+    return x, answers, np.zeros((1, 1, 1), np.int64), False, mask, response
+
+def _paths(feedback, back, hop, kind) -> tuple:
+    matrix = lambda m: np.zeros((1, 1, 1), kind) if m is None else _array(m)
+    return _array(feedback.mT), matrix(back), back is not None, matrix(hop), hop is not None
+
+def _how(kind, alpha, form, activation, gate, leak, window) -> tuple:
+    "With the four numbers of Eq. 1: g_b, k_b, g_c, k_c."
+    form_code = FORMS[one_of("form", form, FORMS)]
+    activation_code = ACTIVATIONS[one_of("activation", activation, ACTIVATIONS)]
+    returns = (1 - alpha, 0) if gate else (0, 1 - alpha)
+    stays = (0, 0) if not leak else (0, alpha) if form == "current" else (alpha, 0)
+    passes = tuple(kind(v) for v in returns + stays)
+    return kind(alpha), passes, window or 0, form_code, activation_code
+
+# %% ../../nbs/lib/91_kernels_cpu.ipynb #dde20f8c
+def _room(kind, workers, runs, n, n_in, T, B, n_out) -> tuple[tuple, tuple]:
+    "Scratch for each thread; results."
+    n_z, empty = n + n_in + 1, lambda *shape: np.empty(shape, kind)
+    return ((empty(workers, T + 1, B, n_z), empty(workers, T, B, n)),
+            (np.empty((runs, 2)), empty(runs, n, n_z), empty(runs, n_out, n_z)))
+
+def _split(judged, grad, readout) -> tuple[Tensor, Tensor, tuple]:
+    n, grad, readout = grad.shape[1], torch.from_numpy(grad), torch.from_numpy(readout)
+    loss, accuracy = torch.from_numpy(judged).to(grad).T
+    return loss, accuracy, (grad[..., :n], grad[..., n:-1], grad[..., -1], readout[..., :n],
+                            readout[..., -1])
+
+# %% ../../nbs/lib/91_kernels_cpu.ipynb #27c7fd4a
 def _call(kernel, *args) -> None:
     """Run a compiled kernel. A cache that a full disk or a crash has cut short is thrown away,
     with a word, and made anew."""
@@ -233,75 +323,31 @@ def _call(kernel, *args) -> None:
         for path in folder.glob("cpu.*.nb[ic]"): path.unlink(missing_ok=True)
         kernel(*args)
 
-def _array(t:Tensor) -> np.ndarray: return np.ascontiguousarray(t.detach().numpy())
-
-def _joined(of_rates, of_inputs, bias) -> np.ndarray:
-    "All that multiplies a row of Z, [run, n_z, post]."
-    return _array(torch.cat([of_rates.mT, of_inputs.mT, torch.zeros_like(of_rates[:, None, :, 0])
-                             if bias is None else bias[:, None]], 1))
-
-def _check_batch(targets, mask, response, shape, dtype, n_out) -> None:
-    "ValueError unless these belong to inputs whose targets have this shape."
-    lead, labelled = mask.shape, not targets.is_floating_point()
-    if targets.shape != shape or targets.dtype != (torch.int64 if labelled else dtype):
-        raise ValueError(f"targets must be {'torch.int64' if labelled else dtype} of shape "
-                         f"{list(shape)}, got {targets.dtype} of shape {list(targets.shape)}")
-    wanted = shape if labelled else shape[:-1]
+# %% ../../nbs/lib/91_kernels_cpu.ipynb #5f12fcbc
+def _check_batch(targets, mask, response, lead, dtype, n_out) -> None:
+    "ValueError unless these belong to inputs with such leading axes, and to so many outputs."
+    labelled = not targets.is_floating_point()
+    shape, kind = (lead, torch.int64) if labelled else ((*lead, n_out), dtype)
+    if targets.shape != shape or targets.dtype != kind:
+        raise ValueError(f"targets must be {kind} of shape {list(shape)}, got {targets.dtype} of "
+                         f"shape {list(targets.shape)}")
     for name, t, kind in ("mask", mask, dtype), ("response", response, torch.bool):
-        if t.shape != wanted or t.dtype != kind:
-            raise ValueError(f"{name} must be {kind} of shape {list(wanted)}, got {t.dtype} of "
+        if t.shape != lead or t.dtype != kind:
+            raise ValueError(f"{name} must be {kind} of shape {list(lead)}, got {t.dtype} of "
                              f"shape {list(t.shape)}")
     if labelled and not 0 <= targets.min() <= targets.max() < n_out:
         raise ValueError(f"targets must be labels from 0 to {n_out - 1}, got {int(targets.min())} "
                          f"to {int(targets.max())}")
 
-@checked
-def loss_and_gradient(
-    W_h:Tensor, W_x:Tensor, b:Tensor|None, w:Tensor, b_out:Tensor|None,       # as in Params
-    # as in Trials; one batch for all runs, or a run axis in front of each
-    inputs:Tensor, targets:Tensor, mask:Tensor, response:Tensor,
-    start:Tensor,              # the initial state [run, trial, unit]
-    feedback:Tensor,           # F [run, unit, n_out]
-    back:Tensor|None,          # M [run, post, pre], or None
-    hop:Tensor|None,           # mean weights of one hop [run, post, pre], or None
-    alpha:float, form:str, activation:str,
-    gate:bool=True, leak:bool=True, window:int|None=None,                     # as in Rule
-) -> tuple[Tensor, Tensor, tuple]:   # loss, accuracy [run]; gradients of W_h, W_x, b, w, b_out
-    """One training step's numbers for every network (Eq. 1); float32 or float64, on the CPU.
-    ValueError where shapes or dtypes do not fit: compiled code would write past its arrays."""
-    runs, n, n_in, T, B, n_out = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
-    labelled, lead = not targets.is_floating_point(), inputs.shape[:-1]
-    _check_batch(targets, mask, response, lead if labelled else (*lead, n_out), W_h.dtype, n_out)
-    for name, t, shape in ("feedback", feedback,
-                           (runs, n, n_out)), ("back", back,
-                                               (runs, n, n)), ("hop", hop, (runs, n, n)):
+def _check_paths(feedback, back, hop, W_h, n_out) -> None:
+    "ValueError unless the matrices that credit goes through belong to these weights."
+    runs, n, _ = W_h.shape
+    for name, t, shape in [("feedback", feedback, (runs, n, n_out)),
+                           ("back", back, (runs, n, n)),
+                           ("hop", hop, (runs, n, n))]:
         if t is not None and (t.shape != shape or t.dtype != W_h.dtype):
             raise ValueError(f"{name} must be {W_h.dtype} of shape {list(shape)}, got {t.dtype} of "
                              f"shape {list(t.shape)}")
-    kind = _array(W_h[:0]).dtype.type
-    W, readout = _joined(W_h, W_x, b), _joined(w, W_h.new_zeros(runs, n_out, n_in), b_out)
-    batch = [_array(v if inputs.ndim == 4 else v[None]) for v in (inputs, targets, mask, response)]
-    x, answers, counts, asks = batch
-    workers = min(runs, start_threads())
-    real, whole = (np.zeros((1, 1, 1, 1), kind),
-                   answers) if labelled else (answers, np.zeros((1, 1, 1), np.int64))
-    passes = ((1 - alpha, 0) if gate else (0, 1 - alpha)) + ((0, 0) if not leak else (0, alpha)
-                                                             if form == "current" else (alpha, 0))
-    matrix = lambda m: np.zeros((1, 1, 1), kind) if m is None else _array(m)
-    judged, grad, readouts = (np.empty((runs, 2)), np.empty((runs, n, n + n_in + 1), kind),
-                              np.empty((runs, n_out, n + n_in + 1), kind))
-    with one_blas_thread():
-        _call(_ensemble, W, readout, x, real, whole, labelled, counts, asks, _array(start),
-              _array(feedback.mT), matrix(back), back is not None, matrix(hop), hop is not None,
-                  kind(alpha), tuple(kind(v) for v in passes), window or 0,
-                  FORMS[one_of("form", form, FORMS)],
-                  ACTIVATIONS[one_of("activation", activation, ACTIVATIONS)],
-                  np.empty((workers, T + 1, B, n + n_in + 1), kind),
-                  np.empty((workers, T, B, n), kind), judged, grad, readouts)
-    (loss, accuracy), (grad, readouts) = (torch.from_numpy(judged).to(W_h).T,
-                                          map(torch.from_numpy, (grad, readouts)))
-    return loss, accuracy, (grad[..., :n], grad[..., n:-1], grad[..., -1], readouts[..., :n],
-                            readouts[..., -1])
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #9f4ce3fa
 @nb.njit(**JIT)
@@ -309,10 +355,10 @@ def _carry(W_t, Z, q, alpha, form, activation, post, pre):
     """W_t [pre, post]; q [trial, unit] is carried in place; fills post and pre [time, trial,
     unit]; mean log growth per step."""
     T, B, N = post.shape
-    slope, through, c, total = np.empty((B, N), Z.dtype), np.empty((B, N), Z.dtype), 1 - alpha, 0.
+    slope, through = np.empty((B, N), Z.dtype), np.empty((B, N), Z.dtype)
+    c, total = 1 - alpha, 0.
     for t in range(T):
-        # of h_t in the form "current" (0), of the next state in "rate" (1)
-        _slope(Z[t + form], slope, activation)
+        _slope(Z[t + form], slope, activation)       # of h_t in "current" (0), else of the next
         for i in range(B):
             for n in range(N): pre[t, i, n] = q[i, n] if form == 1 else slope[i, n] * q[i, n]
         _product(pre[t], W_t, through)
@@ -328,10 +374,10 @@ def _carry(W_t, Z, q, alpha, form, activation, post, pre):
                 pre[t, i, n] /= growth
                 post[t, i, n] = q[i, n] * (slope[i, n] if form == 1 else 1)
     for i in range(B):
-        # a state that is not finite any more has no exponent
-        for n in range(N): total += 0 * Z[T, i, n]
+        for n in range(N): total += 0 * Z[T, i, n]   # not finite any more: no exponent
     return total / (T * B)
 
+# %% ../../nbs/lib/91_kernels_cpu.ipynb #96ebaa5c
 @nb.njit(parallel=True, **JIT)
 def _carry_all(W, x, start, q, alpha, form, activation, Z, post, pre, growth, grad):
     runs, workers, T, B, N = len(W), len(Z), post.shape[1], post.shape[2], post.shape[3]
@@ -343,13 +389,18 @@ def _carry_all(W, x, start, q, alpha, form, activation, Z, post, pre, growth, gr
             _sum_of_products(post[worker].reshape(T * B, N), pre[worker].reshape(T * B, N),
                              (1 - alpha) / (T * B), grad[k])
 
+# %% ../../nbs/lib/91_kernels_cpu.ipynb #82ea7368
 @checked
 def growth_and_gradient(
-    W_h:Tensor, W_x:Tensor, b:Tensor|None,      # as in Params
+    W_h:Tensor,            # weights as in Params
+    W_x:Tensor,
+    b:Tensor|None,
     inputs:Tensor,         # [time, trial, n_in] or [run, time, trial, n_in]
     start:Tensor,          # the initial state [run, trial, unit]
     q:Tensor,              # vectors of length 1 [run, trial, unit]
-    alpha:float, form:str, activation:str,
+    alpha:float,           # leak factor, 0 <= alpha < 1
+    form:str,              # one of FORMS
+    activation:str,        # one of ACTIVATIONS
 ) -> tuple[Tensor, Tensor]:        # mean log growth [run]; its derivative by W_h [run, post, pre]
     """How vectors grow along the trajectories of every network, and what W_h has to do with it.
     ValueError where shapes do not fit."""
@@ -357,12 +408,13 @@ def growth_and_gradient(
     if q.shape != (runs, B, n) or q.dtype != W_h.dtype:
         raise ValueError(f"q must be {W_h.dtype} of shape {[runs, B, n]}, got {q.dtype} of shape "
                          f"{list(q.shape)}")
-    W, workers, kind = _joined(W_h, W_x, b), min(runs, start_threads()), _array(W_h[:0]).dtype.type
-    growth, grad, scratch = (np.empty(runs), np.empty((runs, n, n), kind),
-                             lambda *shape: np.empty((workers, *shape), kind))
+    W, workers, kind = _joined(W_h, W_x, b), min(runs, start_threads()), _kind(W_h)
+    alpha, _, _, *codes = _how(kind, alpha, form, activation, True, True, None)
+    x = _array(inputs if inputs.ndim == 4 else inputs[None])
+    scratch = lambda *shape: np.empty((workers, *shape), kind)
+    Z, post, pre = scratch(T + 1, B, W.shape[1]), scratch(T, B, n), scratch(T, B, n)
+    growth, grad = np.empty(runs), np.empty((runs, n, n), kind)
     with one_blas_thread():
-        _call(_carry_all, W, _array(inputs if inputs.ndim == 4 else inputs[None]), _array(start),
-              _array(q).copy(), kind(alpha), FORMS[one_of("form", form, FORMS)],
-              ACTIVATIONS[one_of("activation", activation, ACTIVATIONS)],
-                   scratch(T + 1, B, W.shape[1]), scratch(T, B, n), scratch(T, B, n), growth, grad)
+        _call(_carry_all, W, x, _array(start), _array(q).copy(), alpha, *codes, Z, post, pre,
+              growth, grad)
     return torch.from_numpy(growth).to(W_h), torch.from_numpy(grad)
