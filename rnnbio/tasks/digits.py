@@ -53,6 +53,7 @@ def read_idx(
                          f"{len(data) - start}")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
+# %% ../../nbs/lib/26_digits.ipynb #855c0807
 def read_mnist(
     part:str="train",                    # train or test
 ) -> tuple[np.ndarray, np.ndarray]:      # images [digit, row, column], labels [digit]; uint8
@@ -70,6 +71,7 @@ def read_mnist(
 # fraction of the digits that is held out: 5000 of 60 000 (liu2024); 359 of 1797
 VALID = {"mnist": 1 / 12, "scikit-learn": 1 / 5}
 
+# %% ../../nbs/lib/26_digits.ipynb #789166cc
 @TASKS.add
 @dataclass(frozen=True, eq=False, repr=False)
 class Digits(Task):
@@ -161,6 +163,7 @@ class Digits(Task):
                    title=f"{self.name} ({self.source}): {int(trial.targets[-1, 0])}")
         return ax
 
+# %% ../../nbs/lib/26_digits.ipynb #14c5d14c
 DEVIATIONS = {
     "mnist": "Digits are shuffled anew in every epoch and cut into training and validation with a "
     "fixed seed; in liu2024's code the batches come in the same order in every epoch, and the cut "

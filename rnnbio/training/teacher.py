@@ -32,6 +32,7 @@ def conditioned(
     sizes[:n // 2] = kappa
     return (U * sizes) @ V * (gain * n**.5 / sizes.norm())
 
+# %% ../../nbs/lib/66_teacher.ipynb #8a3a619d
 @checked
 @dataclass(frozen=True, eq=False)
 class task_aligned:
