@@ -62,8 +62,7 @@ test: $(READY) $(KERNEL)     ## the notebooks' own checks, then pytest
 	"$(PY)" -m pytest
 
 export: $(READY)      ## notebooks to rnnbio/, and clean them
-	"$(PY)" -c 'from nbdev.export import nb_export; from nbdev.doclinks import nbdev_export; nbdev_export()'
-	"$(PY)" -c 'from nbdev.clean import nbdev_clean; nbdev_clean()'
+	"$(PY)" nbs/export.py
 
 pictures: $(READY) $(KERNEL) ## remake the pictures of the library notebooks
 	"$(PY)" nbs/pictures.py

@@ -1,6 +1,7 @@
 """Tasks, initializers, optimizers and measures of a user's own: named, swept, stored, computed
 elsewhere."""
 import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -118,6 +119,39 @@ def test_another_source_is_another_result(module):
 def test_ours_is_stamped_with_nothing():
     run = Run(task="romo", rule="eprop", seed=0, recurrent=low_rank(2), optimizer=sgd(.9))
     assert not own(run) and "own" not in run.config()
+
+
+NOTEBOOK = """
+import warnings
+from rnnbio.all import *
+import rnnbio.networks.initializers as ours
+from rnnbio.networks.initializers import checked, dataclass, real, structured
+
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+{source}
+run = Run(task="romo", rule="eprop", seed=0, recurrent=ours.sparse(.5))
+assert INITIALIZERS["sparse"] is ours.sparse is not sparse
+try: same = Run(**run.data() | dict(recurrent=sparse(.5))).key() == run.key()
+except ValueError as e: same = str(e)[:40]
+print(len(said), same)
+"""
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_library_notebook_that_is_run_defines_what_is_there(edited, tmp_path):
+    """A notebook of the library, run where the package is loaded, defines our names once more:
+    word for word they are ours; edited they are not, and nothing is stored under our name."""
+    source = "".join(f"    {line}" for line in inspect.getsource(sparse).splitlines(True))
+    assert source.startswith("    @INITIALIZERS.add") and source.count("def ") > 0
+    if edited:
+        source = source.rstrip() + "\n        def edited(self): pass\n"
+    script = tmp_path / "notebook.py"
+    script.write_text(NOTEBOOK.replace("{source}", source))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    assert done.stdout.split("\n")[0] == ("1 recurrent must be one of gaussian, unifo" if edited
+                                          else "0 True")
 
 
 def test_a_worker_that_cannot_find_it_says_so(module, tmp_path):

@@ -27,7 +27,8 @@ class Registry(dict):
         version=None,    # of your own thing: raise it when its numbers change; None: its source
     ):                   # the same
         """Name a thing; ValueError when another has that name. Once more from the same place (a
-        cell run again) replaces it; what the package itself brings stays, with a warning."""
+        cell run again) replaces it; what the package itself brings stays, with a warning where
+        yours is not the same."""
         if thing is None: return partial(self.add, name=name, version=version)
         if isinstance(thing, type) and not (is_dataclass(thing)
                                             and thing.__dataclass_params__.frozen):
@@ -35,11 +36,10 @@ class Registry(dict):
                             "are what a stored run says of it")
         name = name or getattr(thing, "name", thing.__name__)
         there = self.get(name, thing)
-        if thing.__module__ == "__main__" and _place(there) != _place(thing) \
-                and there.__qualname__ == thing.__qualname__ and self.is_ours(name):
-            # a notebook of the library defines it anew; or a user, who should know
-            warnings.warn(f"{self.what} {name!r} stays {_place(there)}: give your own another name",
-                          stacklevel=2)
+        if _place(there) != _place(thing) and _named_again(thing, there) and self.is_ours(name):
+            if not _again(thing, there):
+                warnings.warn(f"{self.what} {name!r} stays {_place(there)}: give your own another "
+                              "name", stacklevel=2)
             return thing
         if _place(there) != _place(thing):
             raise ValueError(f"{self.what} {name!r} is there already, from {_place(there)}: "
@@ -50,7 +50,8 @@ class Registry(dict):
     def name_of(self, spec) -> str|None:
         "The name of a specification's class, defined anew meanwhile or not; None: it has none."
         return next((name for name, cls in self.items()
-                     if type(spec) is cls or _place(type(spec)) == _place(cls)), None)
+                     if type(spec) is cls or _place(type(spec)) == _place(cls)
+                     or _again(type(spec), cls)), None)
 
     def of(self,
         value,             # a specification, its data, or a name
@@ -95,6 +96,13 @@ def asked(spec) -> dict:
 
 def _place(thing) -> str: return f"{thing.__module__}.{thing.__qualname__}"
 
+def _named_again(new, old) -> bool:
+    return new.__module__ == "__main__" and new.__qualname__ == old.__qualname__
+
+def _again(new, old) -> bool:
+    "Is it `old`, word for word, in a notebook: one of the library's own, opened and run?"
+    return _named_again(new, old) and _written(new) == _written(old)
+
 # %% ../../nbs/lib/89_registry.ipynb #fae11079
 def later(
     default,      # what all results that are stored already were computed with
@@ -115,19 +123,24 @@ def source_hash(
     thing,      # a class or a function
 ) -> str:       # 16 digits
     "What its source says, wherever it stands; ValueError when there is none to be read."
-    if not isinstance(thing, type): return _hash([_source(thing, thing.__name__)])
     ours = lambda cls: cls.__module__.split(".")[0] in ("rnnbio", "builtins")
+    parts = ([part for cls in thing.__mro__ if not ours(cls) for part in _written(cls)]
+             if isinstance(thing, type) else _written(thing))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+def _written(thing) -> list[str]:
+    "The source of a function, or of a class's own methods, and its attributes."
+    if not isinstance(thing, type): return [_source(thing, thing.__name__)]
     parts = []
-    for cls in (c for c in thing.__mro__ if not ours(c)):
-        for name, value in sorted(vars(cls).items()):
-            function = inspect.unwrap(getattr(value, "fget", None) or getattr(value, "func", None)
-                                      or getattr(value, "__func__", None) or value)
-            if inspect.isfunction(function):
-                # what a dataclass writes itself has no source, and follows from the fields
-                if function.__code__.co_filename != "<string>":
-                    parts.append(_source(function, f"{cls.__name__}.{name}"))
-            elif not name.startswith("__"): parts.append(f"{name} = {value!r}")
-    return _hash(parts)
+    for name, value in sorted(vars(thing).items()):
+        function = inspect.unwrap(getattr(value, "fget", None) or getattr(value, "func", None)
+                                  or getattr(value, "__func__", None) or value)
+        if inspect.isfunction(function):
+            # what a dataclass writes itself has no source, and follows from the fields
+            if function.__code__.co_filename != "<string>":
+                parts.append(_source(function, f"{thing.__name__}.{name}"))
+        elif not name.startswith("__"): parts.append(f"{name} = {value!r}")
+    return parts
 
 def _source(function, name) -> str:
     try: return textwrap.dedent(inspect.getsource(function))
@@ -135,5 +148,3 @@ def _source(function, name) -> str:
         raise ValueError(f"the source of {name} cannot be read, so nothing would tell results "
                          "before a change from those after it: give it a version, as in "
                          "@TASKS.add(version=1)") from None
-
-def _hash(parts) -> str: return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

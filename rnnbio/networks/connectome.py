@@ -497,7 +497,9 @@ class _Numbers:
 def _of_file(path, shape) -> np.ndarray:
     "The numbers in a file; those of a table of [n, n_in], names apart. Shape None: only looked at."
     if path.suffix == ".npy":
-        try: return _finite(np.load(path, allow_pickle=False), str(path))
+        try:
+            with open(path, "rb") as file:
+                return _finite(np.lib.format.read_array(file, allow_pickle=False), str(path))
         except (ValueError, OSError, EOFError) as e:
             raise ValueError(f"{path} holds no matrix that can be read: {e}") from None
     grid = _grid(path, _text(path))

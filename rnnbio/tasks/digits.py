@@ -100,8 +100,8 @@ class Digits(Task):
     ) -> Trials:
         "Images and labels as trials: rows are steps."
         images, labels = np.asarray(images), np.asarray(labels)
-        if images.dtype.kind not in "uif" or images.shape[1:] != (self.steps,
-                                                                  self.n_in) or not len(images):
+        of_one = self.steps, self.n_in
+        if images.dtype.kind not in "uif" or images.shape[1:] != of_one or not len(images):
             raise ValueError(f"images must be [digit, {self.steps}, {self.n_in}], got "
                              f"{shown(images)}")
         if (labels.dtype.kind not in "ui" or labels.shape != images.shape[:1]
@@ -123,9 +123,8 @@ class Digits(Task):
         if count("n_trials", n_trials) > (n := len(self.train)):
             raise ValueError(f"n_trials must be at most {n}, the digits that train, got {n_trials}")
         epoch, batch = divmod(count("step", step, 0), n // n_trials)
-        order = self._kept(seed, epoch,
-                           lambda: self.train[generator(seed, f"trials/{self.name}",
-                                                        epoch).permutation(n)].astype(np.uint16))
+        drawn = lambda: generator(seed, f"trials/{self.name}", epoch).permutation(n)
+        order = self._kept(seed, epoch, lambda: self.train[drawn()].astype(np.uint16))
         some = order[batch * n_trials:(batch + 1) * n_trials]
         return self.trials(self.images[some], self.labels[some])
 
@@ -153,8 +152,8 @@ class Digits(Task):
 
     def plot(self, seed:int=0):
         "One digit as the network sees it: a row a step."
+        import matplotlib.pyplot as plt                 # only where something is drawn
         from rnnbio.base.plots import figure_style      # the same
-        import matplotlib.pyplot as plt         # only where something is drawn
         trial = self.sample(1, seed)
         with figure_style():
             fig, ax = plt.subplots(figsize=(2.4, 2.4), layout="constrained")
