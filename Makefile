@@ -39,13 +39,13 @@ export RNNBIO_SCHEDULER := $(SCHEDULER)
 export JUPYTER_PATH := $(CURDIR)/.make$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help figures $(PAPERS) $(NAMES) report test export pictures lab address docs clean FORCE
+.PHONY: help figures $(PAPERS) $(NAMES) report test test-all export pictures lab address docs clean FORCE
 .SECONDARY:
 .PRECIOUS: $(FIGURES)      # moved into place whole: nothing to delete where make is stopped
 
 help:              ## this list
 	@echo 'make <target> [PROFILE=quick|paper|full] [DEVICE=auto|cpu|cuda] [SEED=0] [SCHEDULER=tcp://host:8786] [VENV=.venv] [PYTHON=python3]'
-	@sed -nE 's/^([a-z]+): .*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+): .*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 	@printf '  %s\n' 'one paper:  $(PAPERS)' 'one figure: $(NAMES)'
 
 figures: $(FIGURES)   ## every figure, into figures/PROFILE/
@@ -57,9 +57,14 @@ $(NAMES): %: $(OUT)/%.ipynb
 report: $(READY)      ## every claim's verdict, into figures/paper/REPORT.md
 	@"$(PY)" -m rnnbio report
 
+# Two processes at a time, each with one thread: more would wait for one another.
 test: $(READY) $(KERNEL)     ## the notebooks' own checks, then pytest
-	"$(PY)" -c 'from nbdev.test import nbdev_test; nbdev_test(n_workers=2, do_print=True)'
-	"$(PY)" -m pytest
+	OMP_NUM_THREADS=1 "$(PY)" -c 'from nbdev.test import nbdev_test; nbdev_test(n_workers=2, do_print=True)'
+	OMP_NUM_THREADS=1 "$(PY)" -m pytest -n 2 --dist worksteal
+
+test-all: export RNNBIO_FUZZ := long
+test-all: test               ## and what takes long: thousands of wrong arguments and files, older GPUs
+	OMP_NUM_THREADS=1 "$(PY)" -m pytest -n 2 -m slow
 
 export: $(READY)      ## notebooks to rnnbio/, and clean them
 	"$(PY)" nbs/export.py

@@ -2,13 +2,12 @@
 costs time only."""
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
+import processes
 import rnnbio.sweeps.sweep
 from rnnbio.sweeps.compute import compute
 from rnnbio.rules.rules import get_rule
@@ -57,7 +56,9 @@ def client(tmp_path_factory):
     # a worker that happens to be away this long after a death is given up
     with dask.config.set({"temporary-directory": str(folder), "distributed.worker.preload":
                               [str(folder / "preload.py")], "distributed.nanny.preload": [],
-                          "distributed.deploy.lost-worker-timeout": "1 hour"}):
+                          "distributed.deploy.lost-worker-timeout": "1 hour",
+                          # deaths of workers after which a run is given up, less one
+                          "distributed.scheduler.allowed-failures": 1}):
         with distributed.LocalCluster(n_workers=2, threads_per_worker=1,
                                       dashboard_address=None) as cluster, distributed.Client(
             cluster) as client:
@@ -166,12 +167,6 @@ def test_a_folder_that_workers_do_not_share(client, tmp_path):
                       n_trials=2).runs(), Elsewhere(tmp_path), progress=False, client=client)
 
 
-def job(path, part, root):
-    return subprocess.Popen([sys.executable, "-m", "rnnbio", "run",
-                             str(path), "--shard", part], env=os.environ | {"RNNBIO_RESULTS": str(
-                                root)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
 def test_four_shards_some_twice_at_once(answer, tmp_path, monkeypatch, capsys):
     """The jobs of an array, two at a time; one part is taken by two jobs at once."""
     path = tmp_path / "sweep.json"
@@ -182,11 +177,12 @@ def test_four_shards_some_twice_at_once(answer, tmp_path, monkeypatch, capsys):
                  "--status"]) == 0 and "0 of 8 candidates" in capsys.readouterr().out
     for stage in ("candidates", "runs"):
         for pair in (("1/4", "2/4"), ("3/4", "3/4"), ("4/4",)):
-            jobs = [job(path, part, store.root) for part in pair]
-            for one in jobs:
-                said, _ = one.communicate(timeout=120)
-                assert one.returncode == 0, said
-    assert "part 4 of 4 is in" in said and bits(store) == answer[1]
+            jobs = [processes.begin(processes.COMMAND, "run", path, "--shard", part)
+                    for part in pair]
+            for job in jobs:
+                ended = job.wait()
+                assert ended.returncode == 0, ended.stderr
+    assert "part 4 of 4 is in" in ended.stdout and bits(store) == answer[1]
     assert (main(["run", str(path), "--status"]) == 0 and "8 of 8 candidates for the learning rate "
             "are done\n12 of 12 runs are done" in capsys.readouterr().out)
 
@@ -206,7 +202,7 @@ def test_the_same_file_whatever_the_threads_chunks_or_workers(client, tmp_path, 
     from rnnbio.base.threads import set_threads
     from rnnbio.figures.report import Figure, learning_table
     question = Sweep(task="2af", rule=["bptt", "rflo", "mdgl"], gain=[.5, 1.], seed=range(3),
-                     lr=best_lr((1e-3, 1e-2), (1000,)), steps=60, n_hidden=12, n_trials=8)
+                     lr=best_lr((1e-3, 1e-2), (1000,)), steps=60, n_hidden=8, n_trials=2)
 
     def written(name, threads=2, memory="2", **more):
         set_threads(threads)

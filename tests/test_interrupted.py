@@ -5,12 +5,11 @@ import errno
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import processes
 import rnnbio.sweeps.commands
 import rnnbio.sweeps.compute
 import rnnbio.sentiment.lstm
@@ -165,8 +164,7 @@ sys.exit(main(["run", sys.argv[1]]))
 
 def test_a_batch_system_ends_a_process(tmp_path):
     path, results, line = command_line(tmp_path)
-    ended = subprocess.run([sys.executable, "-c", SCRIPT, path], env=os.environ
-                           | {"RNNBIO_RESULTS": str(results)}, capture_output=True, text=True)
+    ended = processes.run(SCRIPT, path, RNNBIO_RESULTS=results)
     assert (ended.returncode, ended.stdout, ended.stderr) == (143, "", line)
     assert [about["step"] for _, about, _ in load_checkpoints(results)] == [5]
 

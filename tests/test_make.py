@@ -66,8 +66,7 @@ def test_everything_runs_in_the_chosen_python(tmp_path):
     ]:
         said = make("-n", "-W", "pyproject.toml", *words, "report", "test", "export", "pictures",
                     "lab", FIGURE, PATH=path).stdout
-        for module in ("-m rnnbio report", "-m pytest", "-c 'from nbdev.test",
-                       "-c 'from nbdev.clean",
+        for module in ("-m rnnbio report", "-m pytest", "-c 'from nbdev.test", "nbs/export.py",
                        "nbs/pictures.py", "-m jupyterlab", "-m papermill", "-m pip"):
             assert f'"{python}" {module}' in said, f"{python}: {module}"
 

@@ -4,15 +4,16 @@ import importlib
 import inspect
 import json
 import os
-import subprocess
 import sys
 
 import pytest
 
+import processes
 from rnnbio.all import *
 from rnnbio.sweeps.compute import modules_of
 from rnnbio.sweeps.runs import own
 from rnnbio.sweeps.store import key_of
+from rnnbio.tasks.romo import Romo
 
 MODULE = '''
 from dataclasses import dataclass
@@ -121,6 +122,8 @@ def test_ours_is_stamped_with_nothing():
     assert not own(run) and "own" not in run.config()
 
 
+# as `python script`: its source can be read
+RUN = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
 NOTEBOOK = """
 import warnings
 from rnnbio.all import *
@@ -138,6 +141,23 @@ print(len(said), same)
 """
 
 
+def test_a_library_notebook_and_then_the_package(tmp_path):
+    """The other way round: what a notebook of the library has named gives way to the module that
+    is imported after it."""
+    script = tmp_path / "notebook.py"
+    script.write_text("from rnnbio.tasks.base import TASKS\n"
+                      "from rnnbio.tasks.romo import *\n"
+                      "import rnnbio.tasks.romo as ours\n"
+                      "for name in dir(ours): globals().setdefault(name, getattr(ours, name))\n"
+                      "import warnings; warnings.simplefilter('error')\n"
+                      "del TASKS['romo']\n" + inspect.getsource(Romo) + "\n"
+                      "assert TASKS['romo'] is Romo\n"
+                      "TASKS.add(ours.Romo); assert TASKS['romo'] is ours.Romo is not Romo\n"
+                      "assert TASKS.name_of(Romo()) == 'romo'\n")
+    done = processes.run(RUN, script)
+    assert not done.returncode, done.stderr
+
+
 @pytest.mark.parametrize("edited", [False, True])
 def test_a_library_notebook_that_is_run_defines_what_is_there(edited, tmp_path):
     """A notebook of the library, run where the package is loaded, defines our names once more:
@@ -148,7 +168,7 @@ def test_a_library_notebook_that_is_run_defines_what_is_there(edited, tmp_path):
         source = source.rstrip() + "\n        def edited(self): pass\n"
     script = tmp_path / "notebook.py"
     script.write_text(NOTEBOOK.replace("{source}", source))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    done = processes.run(RUN, script)
     assert not done.returncode, done.stderr
     assert done.stdout.split("\n")[0] == ("1 recurrent must be one of gaussian, unifo" if edited
                                           else "0 True")
@@ -166,9 +186,8 @@ def test_on_the_command_line(module, tmp_path):
     theirs = module()
     file = tmp_path / "sweep.json"
     file.write_text(question(theirs).to_json())
-    ask = lambda *words: subprocess.run(
-        [sys.executable, "-m", "rnnbio", "run", str(file), *words], capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(tmp_path), "RNNBIO_RESULTS": str(tmp_path / "results")})
+    ask = lambda *words: processes.run(processes.COMMAND, "run", file, *words,
+                                       PYTHONPATH=tmp_path, RNNBIO_RESULTS=tmp_path / "results")
     without = ask()
     assert without.returncode == 1 and "not a sweep that can be read" in without.stderr
     assert "Traceback" not in without.stderr

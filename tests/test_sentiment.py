@@ -3,8 +3,6 @@ import hashlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import zipfile
 from dataclasses import replace
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import processes
 import rnnbio.base.data
 import rnnbio.sentiment.lstm
 import rnnbio.sentiment.corpus
@@ -92,15 +91,12 @@ def test_a_process_killed_in_a_download(server, tmp_path):
     file = published(f"{server}/whole")
     script = ("import os, signal, rnnbio.base.data as d\nfrom rnnbio.base.data import File\nd._check = "
               f"lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\nd.fetch({file!r})")
-    died = subprocess.run([sys.executable, "-c", script], env=os.environ
-                          | {"RNNBIO_DATA": str(tmp_path / "data")}, capture_output=True, text=True)
+    died = processes.run(script, RNNBIO_DATA=tmp_path / "data")
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert not (tmp_path / "data"
                 / "data.zip").exists() and len(list((tmp_path / "data").iterdir())) == 1
-    again = subprocess.run([sys.executable, "-c", "import rnnbio.base.data as d\nfrom rnnbio.base.data "
-                            f"import File\nprint(d.fetch({file!r}))"], env=os.environ | {
-                               "RNNBIO_DATA":
-                                   str(tmp_path / "data")}, capture_output=True, text=True)
+    again = processes.run("import rnnbio.base.data as d\nfrom rnnbio.base.data import File\n"
+                          f"print(d.fetch({file!r}))", RNNBIO_DATA=tmp_path / "data")
     assert again.stdout.strip() == str(tmp_path / "data" / "data.zip"), again.stderr
 
 
@@ -141,9 +137,7 @@ lstm.train_lstm(get_corpus(n_train=100, n_valid=20, n_test=1, n_in=4), n_hidden=
 @pytest.mark.parametrize("left", [0, 1, 4])
 def test_a_training_killed_and_resumed_ends_with_the_same_bits(tmp_path, monkeypatch, corpus, whole,
                                                                left):
-    died = subprocess.run([sys.executable, "-c", KILLED, str(left)], env=os.environ
-                          | {"RNNBIO_RESULTS": str(tmp_path), "RNNBIO_CHECKPOINT_S": "0"},
-                          capture_output=True, text=True)
+    died = processes.run(KILLED, left, RNNBIO_RESULTS=tmp_path, RNNBIO_CHECKPOINT_S=0)
     assert died.returncode == -signal.SIGKILL, died.stderr
     store, epochs, real = Store(tmp_path), [], rnnbio.sentiment.lstm.train_epoch
     assert not store.keys() and [about["step"]

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import make_dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+import processes
 from conftest import possible
 from rnnbio.base.registry import later
 from rnnbio.networks.connectome import connectome, fixed
@@ -41,12 +40,6 @@ store.write_point = crash
 from rnnbio.sweeps.sweep import Sweep
 Sweep.from_json(open(sys.argv[3]).read()).run(progress=False)
 """
-
-
-def run(*command, root, **environment):
-    return subprocess.run([sys.executable, *command],
-                          env=os.environ | {"RNNBIO_RESULTS": str(root)} | environment,
-                          capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +71,8 @@ CHECKPOINTS = ["before checkpoint", "inside checkpoint", "before checkpoint rena
 def test_killed_at_a_write_point(tmp_path, question, answer, point, time_of_crash):
     """Each result is absent, or complete and valid; the rerun ends with the bits of an
     uninterrupted one."""
-    died = run("-c", CRASH, point, str(time_of_crash), str(question), root=tmp_path,
-               RNNBIO_CHECKPOINT_S="0")
+    died = processes.run(CRASH, point, time_of_crash, question, RNNBIO_RESULTS=tmp_path,
+                         RNNBIO_CHECKPOINT_S=0)
     assert died.returncode == -signal.SIGKILL, died.stderr
     store = Store(tmp_path)
     for key in store.keys():
@@ -111,13 +104,12 @@ store, config = Store(), {"seed": 1}
 while time.time() < float(sys.argv[1]): pass
 for _ in range(20): store.save([(config, {"x": torch.arange(1000.)}, {})])
 """
-    start = str(time.time() + 8)
-    racers = [subprocess.Popen([sys.executable, "-c", script, start],
-                               env=os.environ | {"RNNBIO_RESULTS": str(tmp_path)},
-                               stderr=subprocess.PIPE, text=True) for _ in range(8)]
+    processes.run("")           # so that the first begins as quickly as the others
+    start = time.time() + 2
+    racers = [processes.begin(script, start, RNNBIO_RESULTS=tmp_path) for _ in range(8)]
     for racer in racers:
-        _, error = racer.communicate(timeout=120)
-        assert racer.returncode == 0, error
+        ended = racer.wait()
+        assert ended.returncode == 0, ended.stderr
     store = Store(tmp_path)
     assert store.read(key_of({"seed": 1})).tensors["x"].sum() == 999 * 500
     assert len(store.keys()) == 1 and not list((tmp_path / "tmp").iterdir())

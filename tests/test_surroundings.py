@@ -136,9 +136,38 @@ def test_a_forked_pool_works_or_says_why_not():
 # Places and caches
 
 
-def test_a_package_that_cannot_be_written_is_imported():
-    nowhere = "from numba.core import caching; caching.CacheImpl._locator_classes = []"
-    assert python(f"{nowhere}; from rnnbio.kernels import cpu; print(cpu.JIT['cache'])") == "False"
+CACHE = """
+from numba.core import caching
+caching.CacheImpl._locator_classes = [caching.{there}][:{places}]    # Numba's own places there are
+from rnnbio.kernels import cpu
+print(cpu.JIT["cache"], cpu.nb.config.CACHE_DIR)
+"""
+
+
+def test_a_package_that_cannot_be_written_is_imported(tmp_path):
+    """Nor a home: compiled code is kept among the temporary files, in a folder of one's own."""
+    here = dict(there="UserProvidedCacheLocator", places=1)
+    said = python(CACHE.format(**here), TMPDIR=str(tmp_path), NUMBA_CACHE_DIR="")
+    folder = tmp_path / f"rnnbio-{os.getuid()}"
+    assert said == f"True {folder}" and folder.stat().st_mode & 0o777 == 0o700
+    # another may write there, and what lies there is run
+    folder.chmod(0o777)
+    assert python(CACHE.format(**here), TMPDIR=str(tmp_path), NUMBA_CACHE_DIR="") == "False"
+    assert python(CACHE.format(**here | dict(places=0)), TMPDIR=str(tmp_path / "none"),
+                  NUMBA_CACHE_DIR="").startswith("False")
+
+
+def test_compiling_is_said_once(monkeypatch, capsys):
+    monkeypatch.delenv("RNNBIO_QUIET", raising=False)
+    monkeypatch.setattr(cpu, "_compiling", cpu._Compiling())
+    for function in lambda x: x + 1, lambda x: x + 2:
+        cpu._call(cpu.nb.njit(function), 1.)
+    assert capsys.readouterr().err.count("compiling for this machine") == 1
+    kernel = cpu.nb.njit(lambda x: x + 3)
+    kernel(1.)
+    monkeypatch.setattr(cpu, "_compiling", cpu._Compiling())
+    cpu._call(kernel, 1.)
+    assert not capsys.readouterr().err
 
 
 def test_a_damaged_cache_is_made_anew(tmp_path):

@@ -304,19 +304,18 @@ def checked(
         function.__init__ = checked(function.__init__)
         function.__doc__ = inspect.cleandoc(function.__doc__ or "") + arguments_of(function)
         return function
-    signature, checks = inspect.signature(function), {}
-    for name, p in signature.parameters.items():
+    checks, places = {}, []
+    for name, p in inspect.signature(function).parameters.items():
         check = name not in ("self", "cls") and _check_of(p.annotation, p.default)
         if check and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD): checks[name] = check
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD): places.append(name)
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        try: bound = signature.bind(*args, **kwargs)
-        except TypeError: return function(*args, **kwargs)           # Python's own words
-        given = bound.arguments
-        for name, check in checks.items():
-            if name in given: given[name] = check(name, given[name])
-        return function(*bound.args, **bound.kwargs)
+        # what is missing or too much is left to Python's own words
+        kept = lambda name, v: checks[name](name, v) if name in checks else v
+        return function(*map(kept, places, args), *args[len(places):],
+                        **{name: kept(name, v) for name, v in kwargs.items()})
     call.__doc__ = inspect.cleandoc(function.__doc__ or "") + arguments_of(function)
     return call
 

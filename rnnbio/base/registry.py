@@ -36,16 +36,20 @@ class Registry(dict):
                             "are what a stored run says of it")
         name = name or getattr(thing, "name", thing.__name__)
         there = self.get(name, thing)
-        if _place(there) != _place(thing) and _named_again(thing, there) and self.is_ours(name):
-            if not _again(thing, there):
-                warnings.warn(f"{self.what} {name!r} stays {_place(there)}: give your own another "
-                              "name", stacklevel=2)
-            return thing
-        if _place(there) != _place(thing):
+        if _place(there) == _place(thing): self[name], self.versions[name] = thing, version
+        else: self[name], self.versions[name] = self._ours(name, there, thing), None
+        return thing
+
+    def _ours(self, name, there, thing):
+        "Of two with one name that which stays, for one may be the other in a notebook."
+        ours, other = (there, thing) if _is_ours(there) else (thing, there)
+        if not (_is_ours(ours) and _named_again(other, ours)):
             raise ValueError(f"{self.what} {name!r} is there already, from {_place(there)}: "
                              "choose another name")
-        self[name], self.versions[name] = thing, version
-        return thing
+        if not _again(other, ours):
+            warnings.warn(f"{self.what} {name!r} stays {_place(ours)}: give your own another name",
+                          stacklevel=3)
+        return ours
 
     def name_of(self, spec) -> str|None:
         "The name of a specification's class, defined anew meanwhile or not; None: it has none."
@@ -71,7 +75,7 @@ class Registry(dict):
 
     def is_ours(self, name:str) -> bool:
         "Does it come with the package?"
-        return self[one_of(self.what, name, self)].__module__.split(".")[0] == "rnnbio"
+        return _is_ours(self[one_of(self.what, name, self)])
 
     def stamp(self, name:str) -> str:
         """What a stored run must say of a thing that is not ours besides its name and settings:
@@ -95,6 +99,8 @@ def asked(spec) -> dict:
     return found
 
 def _place(thing) -> str: return f"{thing.__module__}.{thing.__qualname__}"
+
+def _is_ours(thing) -> bool: return thing.__module__.split(".")[0] == "rnnbio"
 
 def _named_again(new, old) -> bool:
     return new.__module__ == "__main__" and new.__qualname__ == old.__qualname__
@@ -123,8 +129,8 @@ def source_hash(
     thing,      # a class or a function
 ) -> str:       # 16 digits
     "What its source says, wherever it stands; ValueError when there is none to be read."
-    ours = lambda cls: cls.__module__.split(".")[0] in ("rnnbio", "builtins")
-    parts = ([part for cls in thing.__mro__ if not ours(cls) for part in _written(cls)]
+    theirs = lambda cls: not _is_ours(cls) and cls.__module__ != "builtins"
+    parts = ([part for cls in filter(theirs, thing.__mro__) for part in _written(cls)]
              if isinstance(thing, type) else _written(thing))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

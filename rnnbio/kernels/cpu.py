@@ -6,27 +6,45 @@
 __all__ = ['JIT', 'FORMS', 'ACTIVATIONS', 'loss_and_gradient', 'growth_and_gradient']
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #d026d1e1
+import os
+import stat
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 import numba as nb
 import numpy as np
 import torch
+from numba.core import event
 from torch import Tensor
 from ..base.checks import checked, one_of
+from ..base.machine import switch
 from .batched import check_shapes
 from ..base.threads import one_blas_thread, start_threads
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #8e8da4cf
 def _can_keep() -> bool:
     """Is there a place for compiled code? Numba takes the package's folder, else one of the user's;
-    in a container there may be neither."""
+    in a container there may be neither, but one for what is temporary."""
     try: nb.njit(cache=True)(_can_keep)
     except RuntimeError:
+        if not nb.config.CACHE_DIR and (folder := _own_folder()):
+            nb.config.CACHE_DIR = str(folder)
+            return _can_keep()
         print("rnnbio: compiled code cannot be kept, each process compiles anew "
               "(NUMBA_CACHE_DIR names a folder for it)", file=sys.stderr)
         return False
     return True
+
+def _own_folder() -> Path|None:
+    "Among the temporary folders one of this user alone: what lies in it is run."
+    try:
+        folder = Path(tempfile.gettempdir()) / f"rnnbio-{os.getuid()}"
+        folder.mkdir(0o700, exist_ok=True)
+        found = folder.lstat()
+    except (OSError, AttributeError): return None      # Windows has no uid, but a place
+    alone = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return folder if alone and not found.st_mode & 0o077 else None
 
 # numpy: no check for division by zero, which would keep loops from becoming vector instructions
 JIT = dict(cache=_can_keep(), error_model="numpy",
@@ -311,17 +329,32 @@ def _split(judged, grad, readout) -> tuple[Tensor, Tensor, tuple]:
                             readout[..., -1])
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #27c7fd4a
+class _Compiling(event.Listener):
+    "Says once what takes so long."
+    said = False
+
+    def on_start(self, event):
+        if not (self.said or switch("RNNBIO_QUIET")):
+            print("rnnbio: compiling for this machine, about half a minute"
+                  + (" (kept for the next time)" if JIT["cache"] else ""), file=sys.stderr)
+        self.said = True
+
+    def on_end(self, event): pass
+
+_compiling = _Compiling()
+
 def _call(kernel, *args) -> None:
     """Run a compiled kernel. A cache that a full disk or a crash has cut short is thrown away,
     with a word, and made anew."""
-    try: kernel(*args)
-    except Exception as e:
-        if type(e).__name__ not in ("EOFError", "UnpicklingError"): raise
-        folder = Path(kernel.stats.cache_path)
-        warnings.warn(f"compiled code kept in {folder} is damaged ({e}); it is compiled anew",
-                      stacklevel=3)
-        for path in folder.glob("cpu.*.nb[ic]"): path.unlink(missing_ok=True)
-        kernel(*args)
+    with event.install_listener("numba:compile", _compiling):
+        try: kernel(*args)
+        except Exception as e:
+            if type(e).__name__ not in ("EOFError", "UnpicklingError"): raise
+            folder = Path(kernel.stats.cache_path)
+            warnings.warn(f"compiled code kept in {folder} is damaged ({e}); it is compiled anew",
+                          stacklevel=3)
+            for path in folder.glob("cpu.*.nb[ic]"): path.unlink(missing_ok=True)
+            kernel(*args)
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #5f12fcbc
 def _check_batch(targets, mask, response, lead, dtype, n_out) -> None:

@@ -102,7 +102,7 @@ def get_rule(
     "The rule of that name, with changes; an unknown name or field raises and lists the valid ones."
     if not isinstance(rule, Rule): rule = RULES[one_of("rule", rule, RULES)]
     known_options(f"rule {rule.name}", changes, [f.name for f in fields(Rule)])
-    return replace(rule, **changes)
+    return replace(rule, **changes) if changes else rule
 
 # %% ../../nbs/lib/30_rules.ipynb #964f2928
 # kept where it is needed: training asks at every step, and may then not wait for a copy to a GPU

@@ -315,31 +315,35 @@ def chosen_runs(
             for cell, rate in zip(cells, rates)], list(how)
 
 # %% ../../nbs/lib/71_sweep.ipynb #8536b7ca
-def _curves(store, key):
-    result = store.read(key)
+def _curves(result):
     if lacks := {"loss", "accuracy",
                  "diverged"} - set(result.tensors) | {"duration_s", "source"} - set(result.facts):
-        raise Corrupt(f"{store.path(key)} lacks {', '.join(sorted(lacks))}")
+        raise Corrupt(f"result {result.key} lacks {', '.join(sorted(lacks))}")
     measured = {name.removeprefix("measure/"): t.numpy() for name, t in result.tensors.items()
                 if name.startswith("measure/")}
     return (result.tensors["loss"].numpy(), result.tensors["accuracy"].numpy(),
             int(result.tensors["diverged"]), result.facts, measured)
 
+def _kept(store, key):
+    "The curves that the store holds, or None."
+    result = store.load(key)
+    return result and _curves(result)
+
 def _scored(store, key):
     "The loss for choosing a rate: nothing but NaN when the run diverged, be it at the last step."
-    loss, _, diverged, *_ = _curves(store, key)
+    loss, _, diverged, *_ = _curves(store.read(key))
     return loss if diverged < 0 else np.full_like(loss, np.nan)
 
 # %% ../../nbs/lib/71_sweep.ipynb #f58b1649
-def _dataset(sweep, runs, how, store) -> xr.Dataset:
-    "What the store holds of these runs, over the axes."
+def _dataset(sweep, runs, keys, how, results) -> xr.Dataset:
+    "The results of these runs by key, over the axes."
     shape, dims = [len(v) for v in sweep.axes.values()], tuple(sweep.axes)
     steps = max((r.steps for r in runs if r), default=0)
     curves = np.full((2, len(runs), steps), np.nan, np.float32)
     diverged, seconds, foreign, measured = np.full(len(runs), -1), np.zeros(len(runs)), 0, {}
     for i, run in enumerate(runs):
         if run is None: continue
-        loss, accuracy, diverged[i], facts, found = _curves(store, run.key())
+        loss, accuracy, diverged[i], facts, found = results[keys[i]]
         for name, values in found.items():
             measured.setdefault(name, np.full((len(runs), *values.shape), np.nan))[i] = values
         curves[0, i, :len(loss)], curves[1, i, :len(loss)] = loss, accuracy
@@ -351,7 +355,7 @@ def _dataset(sweep, runs, how, store) -> xr.Dataset:
     over = lambda values, *more: ((*dims, *more), values.reshape([*shape, *values.shape[1:]]))
     data = {"loss": over(curves[0], "step"), "accuracy": over(curves[1], "step"),
             "diverged": over(diverged), "seconds": over(seconds),
-            "key": over(np.array([r.key() if r else "" for r in runs]))}
+            "key": over(np.array(keys))}
     if "lr" not in dims: data["lr"] = over(np.array([r.lr if r else np.nan for r in runs]))
     if how is not None: data["lr_note"] = over(np.array(how))
     for name, v in measured.items():
@@ -379,12 +383,17 @@ def _answers(sweep, store, backend, progress, client) -> xr.Dataset:
     first = candidates(sweep, backend)
     if first: compute(first, store, progress, failed, client, words="runs that choose rates")
     runs, how = chosen_runs(sweep, store, backend, failed)
-    compute([r for r in runs if r], store, progress, failed, client)
+    keys = [run.key() if run else "" for run in runs]
+    # each is read once, as what is there may be many thousands
+    results = {key: _kept(store, key) for key in keys if key}
+    missing = {key: run for key, run in zip(keys, runs) if key and not results[key]}
+    compute(list(missing.values()), store, progress, failed, client)
     if failed:
         raise Failed(f"{len(failed)} runs raised, the others are stored; the first: "
                      f"{next(iter(failed.values()))['reason']} (all in "
                      f"{store.root / 'failed'})")
-    return _dataset(sweep, runs, how, store)
+    results |= {key: _curves(store.read(key)) for key in missing}
+    return _dataset(sweep, runs, keys, how, results)
 
 # %% ../../nbs/lib/71_sweep.ipynb #11ed11c4
 @checked
