@@ -214,7 +214,7 @@ def kernel_alignment(
     before:Params,
     after:Params,              # the same networks, trained
     probes:Trials|Tensor,      # as for `tangent_kernel`
-    of:str|tuple=("W_h",),
+    of:str|tuple=("W_h",),     # by which weights, as there; liu2024's code: W_h
     steps:list|str|None=None,  # of which outputs, as there; None: all that count, of inputs all
 ) -> Tensor:                   # [run]
     "How much the tangent kernel has kept its direction (liu2024 section 2)."

@@ -30,7 +30,8 @@ def _gradient_norm(model, start, params, draw):
 
 @MEASURES.add(name="lyapunov_exponent")
 def _lyapunov_exponent(model, start, params, draw):
-    "The largest exponent per step, driven by trials in a row [run]; -inf without leak."
+    """The largest exponent per step, driven by trials in a row [run]; -inf where all units fall
+    silent without memory (alpha = 0)."""
     inputs = concatenate_trials(draw(320).inputs, 10)
     return lyapunov_exponents(model, params, inputs).mean((1, 2))
 
@@ -60,18 +61,22 @@ def _weight_change_by_block(model, start, params, draw):
 # %% ../../nbs/lib/43_measures.ipynb #aba89edb
 @MEASURES.add(name="representation_alignment")
 def _representation_alignment(model, start, params, draw):
+    "How alike the inputs are to the network, before and after; RA [run]."
     return laziness.representation_alignment(model, start, params, draw(320))
 
 @MEASURES.add(name="cka")
 def _cka(model, start, params, draw):
+    "RA, centred over probes: linear CKA [run]."
     return laziness.representation_alignment(model, start, params, draw(320), centred=True)
 
 @MEASURES.add(name="sign_similarity")
 def _sign_similarity(model, start, params, draw):
+    "Fraction of units and probes that are active before and after, or neither [run]."
     return laziness.sign_similarity(model, start, params, draw(320))
 
 @MEASURES.add(name="kernel_alignment")
 def _kernel_alignment(model, start, params, draw):
+    "How much the tangent kernel has kept its direction; KA [run]."
     return laziness.kernel_alignment(model, start, params, draw(32))
 
 @MEASURES.add(name="kernel_task_alignment")
@@ -83,6 +88,7 @@ def _kernel_task_alignment(model, start, params, draw):
 
 @MEASURES.add(name="kernel_rank")
 def _kernel_rank(model, start, params, draw):
+    "Effective rank and participation ratio of the kernel at the last step that counts [run, 2]."
     return laziness.kernel_rank(laziness.tangent_kernel(model, params, draw(32), steps="last"))
 
 # %% ../../nbs/lib/43_measures.ipynb #b1a07ccb

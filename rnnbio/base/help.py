@@ -24,7 +24,8 @@ def arguments_of(
             above.append(comment)
             continue
         words, above = " ".join(filter(None, [*above, comment])), []
-        if code.startswith(")"): gives = (code.strip("):->  ") + f"    {words}").strip()
+        if code.startswith(")"):
+            gives = f"{re.fullmatch(r'.(?: -> )?(.*):', code)[1]}    {words}".strip()
         else: rows.append(f"    {code.rstrip(',')}" + (f"    {words}" if words else ""))
     text = "\n\nArguments:\n" + "\n".join(rows) if rows else ""
     return text + (f"\n\nGives:\n    {gives}" if gives else "")
@@ -59,9 +60,10 @@ def _fields(cls) -> list[str]:
 
 def _with_comments(lines):
     "(code, comment) of each line."
-    for line in lines:
-        try: kinds = list(tokenize.generate_tokens(io.StringIO(line.strip()).readline))
+    for text in map(str.strip, lines):
+        closes = text.startswith(")")             # a line of its own: without the bracket opened
+        whole = "(" + text if closes else text
+        try: kinds = list(tokenize.generate_tokens(io.StringIO(whole).readline))
         except (tokenize.TokenError, IndentationError, SyntaxError): kinds = []
-        at = next((t.start[1] for t in kinds if t.type == tokenize.COMMENT), None)
-        text = line.strip()
+        at = next((t.start[1] - closes for t in kinds if t.type == tokenize.COMMENT), None)
         yield (text, "") if at is None else (text[:at].strip(), text[at:].lstrip("# "))

@@ -49,7 +49,7 @@ def _sizes(n, n_in) -> tuple[int, int]:
 class gaussian:
     r"""Independent entries $N(0, \mathrm{gain}^2/n_\mathrm{in})$ (zhang2024 section 2.1,
     schuessler2020): a square matrix has spectral radius close to `gain`."""
-    gain:float = 1.0    # 1: activity in a linear network without leak neither grows nor fades
+    gain:float = 1.0    # 1: activity in a linear network neither grows nor fades (alpha = 0)
 
     def __post_init__(self): real("gain", self.gain, 0)
 

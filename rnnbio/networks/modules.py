@@ -93,15 +93,15 @@ def from_rnn(
 # %% ../../nbs/lib/13_modules.ipynb #9282068f
 @checked
 def to_rnn(
-    model:LeakyRNN,        # without leak, relu or tanh
+    model:LeakyRNN,        # without memory (alpha = 0), relu or tanh
     params:Params,
     run:int=0,             # which run
 ) -> tuple[nn.RNN, nn.Linear]:     # copies: inputs [time, trial, n_in] -> rates; the readout
     "One network as torch's own RNN and a linear readout; ValueError where it is none."
     check_params(model, params)
     if model.alpha != 0 or model.activation not in ("relu", "tanh") or params.h0 is not None:
-        raise ValueError("model must have no leak (alpha = 0), relu or tanh, and start from 0, as "
-                         f"torch.nn.RNN does; got {model}")
+        raise ValueError("model must have no memory (alpha = 0), relu or tanh, and start from 0, "
+                         f"as torch.nn.RNN does; got {model}")
     p = params[place("run", run, len(params))].map(lambda t: t.detach().clone())
     how = dict(bias=model.bias, dtype=params.dtype, device=params.device)
     rnn = nn.RNN(model.n_in, model.n_hidden, nonlinearity=model.activation, **how)

@@ -59,14 +59,14 @@ def progress_of(
 ) -> list[str]:            # a line for each stage
     "How much of a sweep is done."
     store, backend = store_of(store), pick_device(device)
-    first, cells = candidates(sweep, backend), len(sweep.cells())
+    first, n_runs = candidates(sweep, backend), len(sweep.settings())
     words = partial(_progress, store)
     noted = {run.key() for run in first if failure(store, run.key()).is_file()}
     if any(run.key() not in store and run.key() not in noted for run in first):
         return [words("candidates for the learning rate", first),
-                f"{cells} runs wait for them"]
+                f"{n_runs} runs wait for them"]
     final = [run for run in chosen_runs(sweep, store, backend, noted)[0] if run]
-    out = cells - len(final)
+    out = n_runs - len(final)
     return ([words("candidates for the learning rate", first)] * bool(first)
             + [words("runs", final) + (f"; for {out} no learning rate will do" if out else "")])
 
@@ -87,17 +87,22 @@ def main(
     argv=None,      # words of the command line; default: the real ones
 ) -> int:           # exit status
     "`python -m rnnbio`."
-    parser = argparse.ArgumentParser(prog="python -m rnnbio",
-                                     description="Sweeps and their results.")
+    parser = argparse.ArgumentParser(
+        prog="python -m rnnbio", description="Sweeps and their results.",
+        epilog="Results lie in results/ (RNNBIO_RESULTS names another folder). An example: "
+               "python -m rnnbio run figures/paper/zhang2024/fig1_initial_gain.json --status")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, words in dict(show="what a sweep asks", estimate="what it will take",
+    for name, words in dict(show="print its axes and settings",
+                            estimate="networks, minutes, memory and disk it needs",
                             run="compute what is missing").items():
         command = commands.add_parser(name, help=words)
         command.add_argument("file", help="a sweep as JSON (Sweep.to_json), or a figure's JSON")
         if name != "show":
             command.add_argument("--device", default="auto", help="auto, cpu or cuda")
             command.add_argument("--import", dest="modules", metavar="MODULE", action="append",
-                                 default=[], help="of a task or the like of your own")
+                                 default=[],
+                                 help="import it first: it defines your own task, initializer, "
+                                      "optimizer or measure")
         if name == "run":
             command.add_argument("--netcdf", help="also write the results to this file")
             command.add_argument("--shard", metavar="I/N", type=_part,

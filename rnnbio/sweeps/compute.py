@@ -48,7 +48,7 @@ def run_bytes(run:Run, task) -> int:
     numbers = 15 * (n + task.n_out) * z + T * B * (task.n_in + task.n_out + 3)
     # activity, slopes and credit of every step;
     if run.backend == "cuda" or run.rule.forward:
-        numbers += 6 * T * B * z                          # compiled, only each thread keeps them
+        numbers += 6 * T * B * z        # compiled kernels keep these a thread: `scratch_bytes`
     if run.rule.forward: numbers += 4 * B * n * n * z  # influence
     curves = 32 * run.steps                               # single and double
     return {"float32": 4, "float64": 8}[run.dtype] * numbers + curves + task.block_bytes(B)

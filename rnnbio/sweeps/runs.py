@@ -99,19 +99,19 @@ APART = ("recurrent", "input", "output", "lr", "seed")      # what may differ in
 @dataclass(frozen=True, kw_only=True)
 class Run(Training):
     "One network trained once: all that determines its numbers."
-    task:str|dict|Task              # a name, or a task
+    task:str|dict|Task              # a name, or a task; must be given
     task_options:dict|None = None   # of the task, where it is a name
-    n_hidden:int = 64
-    alpha:float = .8
-    activation:str = "relu"
-    bias:bool = True
-    form:str = "current"
-    recurrent:object = gaussian()   # an initializer, of `INITIALIZERS`
-    input:object = uniform()
-    output:object = uniform()
-    seed:int
-    dtype:str = "float32"
-    backend:str = "cpu"             # cpu: compiled kernels; cuda: batched
+    n_hidden:int = 64               # recurrent units
+    alpha:float = .8                # of its state a unit keeps so much per step: 1 - dt/tau
+    activation:str = "relu"         # relu, tanh or linear
+    bias:bool = True                # trained biases of units and outputs
+    form:str = "current"            # current (leak outside f) or rate (leak inside f)
+    recurrent:object = gaussian()   # initializer of W_h, of `INITIALIZERS`
+    input:object = uniform()        # of W_x
+    output:object = uniform()       # of w
+    seed:int                        # of weights and trials: the individual; must be given
+    dtype:str = "float32"           # or float64
+    backend:str = "cpu"             # or cuda
 
     def __post_init__(self):
         super().__post_init__()

@@ -12,6 +12,7 @@ import itertools
 import json
 import math
 import os
+import re
 import sys
 import warnings
 from dataclasses import asdict, dataclass, fields
@@ -39,7 +40,7 @@ from ..tasks.base import Task
 # %% ../../nbs/lib/71_sweep.ipynb #7e89c80a
 @dataclass(frozen=True)
 class best_lr:
-    """Choose the learning rate of each cell from a grid, on seeds of its own (zhang2024: 'the
+    """Choose the learning rate of each condition from a grid, on seeds of its own (zhang2024: 'the
     optimal learning rate for each initialization scheme')."""
     grid:tuple = (1e-4, 3e-4, 1e-3, 3e-3)     # zhang2024's
     seeds:tuple = (1000, 1001)                # disjoint from reported seeds, which start at 0
@@ -91,7 +92,8 @@ class along:
 # %% ../../nbs/lib/71_sweep.ipynb #71e03bb7
 MOST_RUNS = 100_000       # of a sweep; refused beyond, before memory is filled with them
 NEVER_AN_AXIS = ("measures", "trained")      # several names are one value
-SETTINGS = (*(f.name for f in fields(Run)), "gain")
+# `run` says on which device, so backend is none
+SETTINGS = (*(f.name for f in fields(Run) if f.name != "backend"), "gain")
 
 class Failed(RuntimeError):
     "Some runs raised; all others are done and stored."
@@ -122,10 +124,10 @@ class Sweep:
         axes = [f"{name:10s} {len(v):5d}  {words(v)}" for name, v in self.coords().items()]
         fixed = words(f"{name}={label(v)}" for name, v in self.fixed.items())
         return "\n".join([*(line if len(line) <= 100 else f"{line[:96]} ..." for line in axes),
-                          f"{'fixed':16s}  {fixed}", f"{len(self.cells())} runs"])
+                          f"{'fixed':16s}  {fixed}", f"{len(self.settings())} runs"])
 
-    def cells(self) -> list[dict]:
-        "Settings of every combination, in the order of the axes."
+    def settings(self) -> list[dict]:
+        "Those of every run, in the order of the axes."
         places = itertools.product(*(range(len(v)) for v in self.axes.values()))
         at = lambda place, v: v.values[place[v.axis]] if isinstance(v, along) else v
         return [{k: at(place, v) for k, v in self.fixed.items()}
@@ -134,7 +136,7 @@ class Sweep:
 
     def runs(self, **changes) -> list[Run]:
         "Every run, in the order of the axes."
-        return [run_of(cell | changes) for cell in self.cells()]
+        return [run_of(settings | changes) for settings in self.settings()]
 
     def coords(self) -> dict:
         "Labels along each axis."
@@ -164,7 +166,9 @@ class Sweep:
         return sweep_of(parse_json("a sweep", text))
 
 # %% ../../nbs/lib/71_sweep.ipynb #d07ad463
-Sweep.__doc__ = inspect.cleandoc(Sweep.__doc__) + arguments_of(Run)
+Sweep.__doc__ = (inspect.cleandoc(Sweep.__doc__)
+                 + re.sub(r"\n    backend:.*", "", arguments_of(Run))
+                 + "\n    gain:float    short for recurrent=gaussian(gain)")
 Sweep.__signature__ = inspect.Signature([
     inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in SETTINGS])
 
@@ -184,8 +188,8 @@ def _sizes(settings) -> dict[str, int]:
     sizes = {name: len(v) for name, v in settings.items() if _is_axis(name, v)}
     n, choose = math.prod(sizes.values()), settings.get("lr")
     if isinstance(choose, best_lr):
-        cells = math.prod(v for name, v in sizes.items() if name != "seed")
-        n += cells * len(choose.grid) * len(choose.seeds)
+        conditions = math.prod(v for name, v in sizes.items() if name != "seed")
+        n += conditions * len(choose.grid) * len(choose.seeds)
     if n > MOST_RUNS:
         raise ValueError(f"a sweep may have {MOST_RUNS} runs at most, those that choose a rate "
                          f"included, but this one has {n}: make several of it")
@@ -213,10 +217,10 @@ def _check_axes(sweep) -> None:
                              f"{len(axis)}, got {len(v.values)}")
 
 # %% ../../nbs/lib/71_sweep.ipynb #9949e597
-def run_of(cell:dict) -> Run:
-    "The run of one combination of settings."
+def run_of(settings:dict) -> Run:
+    "The run with these settings."
     return Run(**{("recurrent" if name == "gain" else name): gaussian(v) if name == "gain" else v
-                  for name, v in cell.items()})
+                  for name, v in settings.items()})
 
 def label(value):
     "A setting as an axis shows it."
@@ -269,19 +273,19 @@ def _special(value):
 # %% ../../nbs/lib/71_sweep.ipynb #ff7502d1
 NOTHING_MEASURED = dict(measures=(), every=None)      # of runs that only choose a rate
 
-def _apart(cell) -> str:
-    "The name of a combination, whatever its seed."
-    return json.dumps({k: str(label(v)) for k, v in cell.items() if k not in ("seed", "lr")},
+def _condition(settings) -> str:
+    "Their name, whatever the seed."
+    return json.dumps({k: str(label(v)) for k, v in settings.items() if k not in ("seed", "lr")},
                       sort_keys=True)
 
 def _groups(sweep, backend) -> dict[str, dict[float, list[Run]]]:
-    "What is trained to choose rates: for each combination, at each rate, the selection seeds."
+    "What is trained to choose rates: for each condition, at each rate, the selection seeds."
     if not sweep.select: return {}
-    cells = {_apart(cell): cell for cell in sweep.cells()}
-    at = lambda cell, rate: [run_of(cell | dict(lr=rate, seed=seed, backend=backend)
-                                    | NOTHING_MEASURED) for seed in sweep.select.seeds]
-    return {name: {rate: at(cell, rate) for rate in sweep.select.grid}
-            for name, cell in cells.items()}
+    conditions = {_condition(settings): settings for settings in sweep.settings()}
+    at = lambda one, rate: [run_of(one | dict(lr=rate, seed=seed, backend=backend)
+                                   | NOTHING_MEASURED) for seed in sweep.select.seeds]
+    return {name: {rate: at(one, rate) for rate in sweep.select.grid}
+            for name, one in conditions.items()}
 
 def candidates(sweep:Sweep, backend:str="cpu") -> list[Run]:
     "Runs that only choose a learning rate; none without `best_lr`."
@@ -309,10 +313,10 @@ def chosen_runs(
         warnings.warn(f"{edges} of {len(best)} learning rates were chosen at the edge of their "
                       f"grid {sweep.select.grid}: a better one may lie beyond (lr_note says where)",
                       stacklevel=3)
-    cells = sweep.cells()
-    rates, how = zip(*(best[_apart(cell)] for cell in cells))
-    return [run_of(cell | dict(lr=rate, backend=backend)) if np.isfinite(rate) else None
-            for cell, rate in zip(cells, rates)], list(how)
+    every = sweep.settings()
+    rates, how = zip(*(best[_condition(settings)] for settings in every))
+    return [run_of(settings | dict(lr=rate, backend=backend)) if np.isfinite(rate) else None
+            for settings, rate in zip(every, rates)], list(how)
 
 # %% ../../nbs/lib/71_sweep.ipynb #8536b7ca
 def _curves(result):
@@ -400,8 +404,7 @@ def _answers(sweep, store, backend, progress, client) -> xr.Dataset:
 @dataclass(frozen=True)
 class Estimate:
     "What a sweep will take here."
-    # to train; where rates are chosen, the runs of the selection and one final run for each
-    # combination
+    # to train; where rates are chosen, those of the selection and the final ones
     networks:int
     stored:int        # that the store holds already
     minutes:float

@@ -45,12 +45,14 @@ class Fit:
         return list(self.data.attrs.get("lost", ()))
 
     def __repr__(self):
-        last = self.data.loss.ffill("step").isel(step=-1)
+        # of a run that has diverged: before it did
+        finite = [loss[np.isfinite(loss)] for loss in self.data.loss.values]
+        last = np.array([loss[-1] if len(loss) else np.nan for loss in finite])
         steps, task = self.data.sizes["step"], self.data.attrs["task"]
         lost = f", {len(self.lost)} of them lost their task" if self.lost else ""
         return (f"Fit of {len(self.params)} runs, {self.rule.name}, {self.optimizer}, {steps} "
                 f"steps on {task}: "
-                f"last loss {float(last.min()):.3g} to {float(last.max()):.3g}, "
+                f"last loss {last.min():.3g} to {last.max():.3g}, "
                 f"{int((self.diverged >= 0).sum())} diverged{lost}\n{self.model}\n{self.params}")
 
     @checked

@@ -168,7 +168,7 @@ def floss(
     at:int=0,
 ) -> tuple[Params, Tensor]:    # flossed; exponents before each iteration [run, iteration, k]
     """Floss every run. One whose exponents are not finite stays where it is, with a warning:
-    without leak a ReLU network is silent at h = 0, where its trials start."""
+    without memory (alpha = 0) a ReLU network is silent at h = 0, where its trials start."""
     check_params(model, params)
     check_task("task", task)
     if how.k > model.n_hidden:

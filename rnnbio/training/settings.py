@@ -26,7 +26,9 @@ class Training:
     """How networks learn. ValueError or TypeError, which names the setting, for what makes no
     sense."""
     rule:str|dict|Rule = "bptt"     # a name of `RULES`, a Rule, or its fields
-    lr:object = 1e-3                # learning rate, one or one per run; within every paper's grid
+    # learning rate: one, or in `train` one per run; in a `Sweep` several are an axis, and
+    # best_lr() chooses; 1e-3 lies within every paper's grid
+    lr:object = 1e-3
     steps:int = 1000                # updates, one per batch
     n_trials:int = 32               # fresh trials in a batch (zhang2024, schuessler2020)
     optimizer:object = "adam"       # adam, sgd, or one with its settings: sgd(momentum=.9)
@@ -36,8 +38,8 @@ class Training:
     # weight of the wrong sign is set to 0 (liu2024 Fig. 17)
     keep_signs:bool = False
     floss:object = None             # gradient flossing of W_h, before training or on the way
-    measures:str|tuple = ()         # names of `MEASURES`, measured ...
-    every:int|None = None           # ... before every so many updates, and at the end
+    measures:str|tuple = ()         # names of `MEASURES`; they need `every`
+    every:int|None = None           # measured before every so many updates, and at the end
 
     def __post_init__(self):
         count("steps", self.steps); count("n_trials", self.n_trials)

@@ -54,6 +54,7 @@ def shaped(state:State, like:Params) -> Params:
 
 # %% ../../nbs/lib/62_state.ipynb #83fc8483
 def start_state_of(params, steps, trained) -> State:
+    "The state before the first update: weights as they are, curves not yet drawn (NaN)."
     theta = flat(params, trained)
     runs, none = len(params), torch.nan
     like = dict(dtype=theta.dtype, device=theta.device)

@@ -203,10 +203,6 @@ def _labelled(state, rates, params, task, training) -> xr.Dataset:
     attrs = {"task": name, "n_trials": training.n_trials, "floss": floss, "lost": lost}
     return xr.Dataset(data, coords, {k: v for k, v in attrs.items() if v})
 
-# %% ../../nbs/lib/64_train.ipynb #a6abf596
-# steps between looks at the losses: on a GPU each waits for all that was asked for before
-LOOK = 200
-
 # %% ../../nbs/lib/64_train.ipynb #f13d7f62
 # steps between looks at the losses: on a GPU each waits for all that was asked for before
 LOOK = 200
@@ -230,7 +226,7 @@ def train(
     measure:dict|None=None,   # of your own: {name: function(model, params) -> [run, ...]}
     progress:bool=True,       # a progress bar, in a terminal or Jupyter; a line a minute in a log
     resume:State|None=None,   # go on from here, all else as it was (`steps` may be larger)
-    watch=None,   # function(state) after every update: to save it (it stays), to stop by raising
+    watch=None,   # function(state) after every update; the state is a copy and may be kept
 ) -> Fit:
     """Train every run on its own fresh trials; ValueError or TypeError before the first step when
     something does not fit. Ctrl-C ends with `Interrupted`, which holds the fit so far."""
