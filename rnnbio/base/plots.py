@@ -145,7 +145,7 @@ def plot_trial(
     inputs,                          # [time, n_in]
     targets,                         # [time, n_out], or labels [time]
     mask,                            # [time]: the target is drawn where this is above 0
-    outputs=None,                    # a network's answer [time, n_out], dashed
+    outputs=None,                    # a network's answer [time, n_out], dashed; of labels its choice
     input_names:list|tuple=(),       # one for each channel
     output_names:list|tuple=(),
     step_ms:float|None=None,         # duration of a step; None: axis in steps
@@ -164,8 +164,9 @@ def plot_trial(
             bottom.step(t[on], targets[on], where="mid", color="k")
             bottom.set(yticks=range(len(output_names)), yticklabels=output_names)
         else: _channels(bottom, t, np.where(on[:, None], targets, np.nan), output_names)
-        if outputs is not None:
-            for o, column in enumerate(outputs.T): bottom.plot(t, column, "--", color=f"C{o}", lw=1)
+        if outputs is not None and targets.ndim == 1: outputs = outputs.argmax(1)[:, None]
+        for o, column in enumerate(() if outputs is None else outputs.T):
+            bottom.plot(t, column, "--", color=f"C{o}", lw=1)
         top.set(ylabel="input", title=title)
         bottom.set(ylabel="target", xlabel="time (steps)" if step_ms is None else "time (ms)")
     return top, bottom
@@ -191,9 +192,11 @@ def _time(n, step_ms):
     return np.arange(n) * (step_ms or 1)
 
 def _channels(ax, t, columns, names):
-    "One line for each channel; parallel lines are labelled in a legend beside the panel."
+    "One line for each channel, labelled in a legend beside the panel, which has room for eight."
+    n = columns.shape[1]
     for i, column in enumerate(columns.T):
-        ax.plot(t, column, label=names[i] if i < len(names) else f"channel {i + 1}")
+        name = names[i] if i < len(names) else f"channel {i + 1}"
+        ax.plot(t, column, label=name if n <= 8 else f"{n} channels" if i == 0 else None)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6)
 
 # %% ../../nbs/lib/94_plots.ipynb #dd308ff1

@@ -99,7 +99,7 @@ APART = ("recurrent", "input", "output", "lr", "seed")      # what may differ in
 @dataclass(frozen=True, kw_only=True)
 class Run(Training):
     "One network trained once: all that determines its numbers."
-    task:str|dict|Task              # a name, or a task; must be given
+    task:object                     # a name, its data, or a task; must be given
     task_options:dict|None = None   # of the task, where it is a name
     n_hidden:int = 64               # recurrent units
     alpha:float = .8                # of its state a unit keeps so much per step: 1 - dt/tau
@@ -138,6 +138,9 @@ class Run(Training):
     def _name_task(self) -> None:
         "A task given as itself, by its name and options."
         task, options = self.task, setting("task_options", self.task_options or {})
+        if not isinstance(task, (str, dict, Task)):
+            raise TypeError("task must be a name, or a task with one: a frozen dataclass that "
+                            f"comes from Task, under @TASKS.add; got {shown(task)}")
         if not isinstance(task, str):
             if options:
                 raise ValueError("task_options go with the name of a task, but task is "

@@ -170,8 +170,9 @@ def check_task(
     members = "n_in", "n_out", "steps", "sample"
     lacks = [name for name in members if isinstance(task, type) or not hasattr(task, name)]
     if not lacks: return task
+    hint = f"; get_task({shown(task)}) makes one of its name" if isinstance(task, str) else ""
     raise TypeError(f"{what} must have {', '.join(lacks)} (a task is an object with n_in, n_out, "
-                    f"steps and sample(n_trials, seed, step)), got {shown(task)}")
+                    f"steps and sample(n_trials, seed, step)), got {shown(task)}{hint}")
 
 # %% ../../nbs/lib/21_tasks.ipynb #5c279299
 TASKS = Registry("task")
