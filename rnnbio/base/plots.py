@@ -145,7 +145,7 @@ def plot_trial(
     inputs,                          # [time, n_in]
     targets,                         # [time, n_out], or labels [time]
     mask,                            # [time]: the target is drawn where this is above 0
-    outputs=None,                    # a network's answer [time, n_out], dashed; of labels its choice
+    outputs=None,                    # a network's answer [time, n_out], dashed; labels: its choice
     input_names:list|tuple=(),       # one for each channel
     output_names:list|tuple=(),
     step_ms:float|None=None,         # duration of a step; None: axis in steps
