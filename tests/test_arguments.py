@@ -161,6 +161,7 @@ EXAMPLES = {
     ),
     "flossing.local_flossing_gradient": dict(Q=Q),
     "flossing.full_flossing_gradient": dict(Q=Q),
+    "curvature.hessian_times": dict(v=torch.ones(2, 36)),
     "flossing.floss": dict(how=flossing(steps=1, n_trials=2), at=0),
     "initializers.draw": dict(kind="normal", shape=(2,), stream="recurrent"),
     "initializers.low_rank": dict(rank=2),

@@ -205,7 +205,7 @@ FLOORS = [
      "figures": "claims report"},
     {"networks": "initializers models modules connectome"},
     {"rules": "rules oracles"},
-    {"analyses": "lyapunov lowrank laziness measures"},
+    {"analyses": "lyapunov lowrank laziness curvature measures"},
     {"training": "optimizers flossing settings state fit ahead train teacher",
      "theory": "linear two_layers"},
     {"sweeps": "store runs compute taught sweep commands"},

@@ -8,6 +8,7 @@ __all__ = ['MEASURES', 'Probes', 'measure_of']
 # %% ../../nbs/lib/43_measures.ipynb #b584d02b
 import torch
 from . import laziness, lowrank
+from .curvature import leading_curvature
 from .lyapunov import concatenate_trials, lyapunov_exponents
 from ..base.registry import Registry
 from ..base.trials import Trials
@@ -34,6 +35,11 @@ def _lyapunov_exponent(model, start, params, draw):
     silent without memory (alpha = 0)."""
     inputs = concatenate_trials(draw(320).inputs, 10)
     return lyapunov_exponents(model, params, inputs).mean((1, 2))
+
+@MEASURES.add(name="curvature")
+def _curvature(model, start, params, draw):
+    "The largest eigenvalue of the loss's Hessian by W_h [run]."
+    return leading_curvature(model, params, draw(256))[0][:, 0]
 
 @MEASURES.add(name="leading_eigenvalues")
 def _leading_eigenvalues(model, start, params, draw):
