@@ -19,7 +19,8 @@ from .networks.connectome import (
     connectome, connectome_source, fixed, read_connections, spatial_synapses)
 from .networks.initializers import (
     INITIALIZERS, SIZES, cell_types, chain_motif, dale, density, directions, draw, effective_rank,
-    eigenvalue_sizes, gaussian, low_rank, soft_rank, sparse, structured, uniform)
+    eigenvalue_sizes, gaussian, low_rank, placed, soft_rank, sparse, structured, uniform,
+    without_autapses)
 from .networks.models import LeakyRNN, Params
 from .networks.modules import Network, from_modules, from_rnn, to_rnn
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['INITIALIZERS', 'SIZES', 'MATCHED', 'HYPEREXCITABLE', 'draw', 'gaussian', 'uniform', 'directions', 'of_finite',
            'eigenvalue_sizes', 'effective_rank', 'density', 'structured', 'low_rank', 'soft_rank', 'sparse',
-           'cell_types', 'dale', 'chain_motif']
+           'cell_types', 'dale', 'chain_motif', 'placed', 'without_autapses']
 
 # %% ../../nbs/lib/11_initializers.ipynb #cb2c8438
 import math
@@ -354,3 +354,47 @@ class chain_motif(structured):
         level = 2**.5 * torch.erfinv(torch.tensor(2 * (1 - self.density) - 1, dtype=Z.dtype,
                                                   device=Z.device))
         return (W > level) * more("normal", (n, n), "sizes").abs()
+
+# %% ../../nbs/lib/11_initializers.ipynb #9af73839
+@INITIALIZERS.add
+@checked
+@dataclass(frozen=True)
+class placed:
+    """Input weights of, or output weights from, some units only: those from `first` up to `last`,
+    which is left out. ValueError when called for recurrent weights, or fewer units."""
+    of:object = uniform() # initializer of the weights, as for the whole network
+    first:int = 0
+    last:int|None = None  # None: to the end
+
+    def __post_init__(self):
+        vars(self).update(of=INITIALIZERS.of(self.of, "of"))
+        count("first", self.first, 0)
+        if self.last is not None: count("last", self.last, self.first + 1)
+
+    def __call__(self, n:int, seeds, n_in:int|None=None, stream:str="recurrent") -> Tensor:
+        "[run, n, n_in], float64."
+        one_of("stream of placed weights", stream, ("input", "output"))
+        W = self.of(n, seeds, n_in, stream)
+        units = W.mT if stream == "output" else W                 # [run, unit, channel]
+        last = units.shape[1] if self.last is None else self.last
+        if not self.first < last <= units.shape[1]:
+            raise ValueError(f"placed(first={self.first}, last={last}) must be some of "
+                             f"{units.shape[1]} units")
+        there = torch.zeros_like(units)
+        there[:, self.first:last] = units[:, self.first:last]
+        return there.mT.contiguous() if stream == "output" else there
+
+# %% ../../nbs/lib/11_initializers.ipynb #23bf71e3
+@INITIALIZERS.add
+@checked
+@dataclass(frozen=True)
+class without_autapses:
+    "Recurrent weights without those of units with themselves."
+    of:object = gaussian()    # initializer of the others
+
+    def __post_init__(self): vars(self).update(of=INITIALIZERS.of(self.of, "of"))
+
+    def __call__(self, n:int, seeds) -> Tensor:
+        "[run, n, n], float64."
+        W = self.of(n, seeds)
+        return W.masked_fill(torch.eye(n, dtype=bool, device=W.device), 0)

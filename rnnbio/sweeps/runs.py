@@ -71,7 +71,10 @@ def spec_data(spec) -> dict:
     settings = asked(spec) if name in TASKS else settings_of(spec)
     return {"kind": name, **{k: python_value(_nested(v)) for k, v in settings.items()}}
 
-def _nested(value): return spec_data(value) if isinstance(value, Task) else value
+def _nested(value):
+    "A specification within another: what a wrapper wraps."
+    inner = isinstance(value, Task) or is_dataclass(value) and INITIALIZERS.name_of(value)
+    return spec_data(value) if inner else value
 
 def spec_of(data:dict):
     "The specification again, whatever kind it is of."
@@ -85,7 +88,7 @@ def spec_of(data:dict):
 VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2,
             "train": 1}
 # versions of what is not part of every run; recorded where it is, from 2 on
-OPTIONS = {"floss": 1, "trained": 1, "keep_signs": 1}
+OPTIONS = {"floss": 1, "trained": 1, "keep_signs": 1, "keep_zeros": 1}
 # measures that in version 1 looked into the padding, where a task has some
 AT_THE_END = ("representation_alignment", "cka", "sign_similarity", "kernel_alignment",
               "kernel_task_alignment", "kernel_rank")
@@ -220,11 +223,17 @@ def own(run) -> list[tuple]:
     "(registry, name) of what the run names and the package does not bring: a user's own."
     named = [*((TASKS, kind) for kind in [run.task] if kind in TASKS),
              *((TASKS, kind) for kind in _kinds(run.task_options)),
-             *((INITIALIZERS, INITIALIZERS.name_of(getattr(run, name)))
-               for name in ("recurrent", "input", "output")),
+             *((INITIALIZERS, INITIALIZERS.name_of(spec))
+               for name in ("recurrent", "input", "output") for spec in _inner(getattr(run, name))),
              (OPTIMIZERS, OPTIMIZERS.name_of(run.optimizer)),
              *((MEASURES, name) for name in run.measures)]
     return [(registry, name) for registry, name in named if not registry.is_ours(name)]
+
+def _inner(spec):
+    "An initializer, and those that it wraps."
+    while spec is not None:
+        yield spec
+        spec = getattr(spec, "of", None)
 
 def _kinds(options):
     "Names of the tasks within the options of a task that wraps another."

@@ -37,6 +37,8 @@ class Training:
     # units that excite (or inhibit) at the start do so to the end: after each update a recurrent
     # weight of the wrong sign is set to 0 (liu2024 Fig. 17)
     keep_signs:bool = False
+    # synapses that are absent at the start stay absent: weights of W_h, W_x and w that are 0
+    keep_zeros:bool = False
     floss:object = None             # gradient flossing of W_h, before training or on the way
     measures:str|tuple = ()         # names of `MEASURES`; they need `every`
     every:int|None = None           # measured before every so many updates, and at the end
@@ -58,6 +60,12 @@ class Training:
         for name in ("keep_signs", "floss"):
             if getattr(self, name) and trained and "W_h" not in trained:
                 raise ValueError(f"{name} is about W_h, which trained={trained} leaves out")
+        if self.keep_zeros and self.floss:
+            raise ValueError("keep_zeros and floss do not go together: flossing moves every weight "
+                             "of W_h")
+        if self.keep_zeros and trained and not {"W_h", "W_x", "w"} & set(trained):
+            raise ValueError("keep_zeros is about W_h, W_x and w, which "
+                             f"trained={trained} leaves out")
 
 # %% ../../nbs/lib/61_settings.ipynb #853074c3
 def rule_of(value) -> Rule:

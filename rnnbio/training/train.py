@@ -69,6 +69,11 @@ def _signs(params, trained) -> Tensor:
     return (excites.to(params.dtype)
             - inhibits.to(params.dtype))[:, None].expand_as(params.W_h).flatten(1)
 
+def _absent(params, trained) -> Tensor:
+    "Which numbers of theta are weights of synapses that are not there, [run, number]."
+    zeros = lambda name, t: t == 0 if name in ("W_h", "W_x", "w") else torch.zeros_like(t).bool()
+    return torch.cat([zeros(name, getattr(params, name)).flatten(1) for name in trained], 1)
+
 # %% ../../nbs/lib/64_train.ipynb #a332ed16
 def _measures(training, measure, task, start) -> dict:
     "{name: function(model, params)} of all that is measured; an error when it is not said when."
@@ -92,17 +97,19 @@ def _measures(training, measure, task, start) -> dict:
 # %% ../../nbs/lib/64_train.ipynb #326454d6
 DIVERGED = 1e6     # times the first loss
 
-def _update(state:State, model, params, which, training, rates, signs, trials, n) -> Tensor:
+def _update(state:State, model, params, which, training, rates, laws, trials, n) -> Tensor:
     """The n-th update (from 1) of every run that has not diverged, in place; its losses and
     accuracies [2, run]. Nothing here waits for a GPU."""
     trials = trials if which is None else trials.map(lambda t: t[which])
     loss, accuracy, grads = training_gradient(model, params, trials, training.rule)
     alive = state.diverged < 0
     state.first.copy_(torch.where(state.first.isnan(), loss, state.first))
-    gradient = flat(grads, state.trained, params)
+    gradient, (signs, absent) = flat(grads, state.trained, params), laws
+    if absent is not None: gradient.masked_fill_(absent, 0)
     # in place: for large networks memory is the limit
     moved = training.optimizer.step(state.theta, gradient, state.memory, n)
     moved = moved.mul_(rates[:, None]).add_(state.theta)
+    if absent is not None: moved.masked_fill_(absent, 0)
     if signs is not None: (W := moved[:, :signs.shape[1]]).masked_fill_(W * signs < 0, 0)
     healthy = (alive & torch.isfinite(loss) & (loss <= DIVERGED * state.first.clamp(min=1e-12))
                & torch.isfinite(moved.sum(1)))
@@ -114,12 +121,12 @@ def _update(state:State, model, params, which, training, rates, signs, trials, n
 CAPTURE = True     # on a GPU, record the step as a graph, after ...
 WARM_UP = 3        # ... so many plain ones
 
-def _updates(state, model, params, task, training, rates, signs, measure):
+def _updates(state, model, params, task, training, rates, laws, measure):
     "Every update from where the state stands, one for each number that comes out: the step done."
     # a view: it follows the state
     params, ahead = shaped(state, params), range(state.step, training.steps)
     update = partial(_update, state, model, params, shared_batch(params.seeds, params.device),
-                     training, rates, signs)
+                     training, rates, laws)
     floss, every = training.floss, training.every
     for step, trials in zip(ahead, batches(task, training.n_trials, params.seeds, ahead,
                                            model.n_out, params.dtype, params.device)):
@@ -207,12 +214,13 @@ def _labelled(state, rates, params, task, training) -> xr.Dataset:
 # steps between looks at the losses: on a GPU each waits for all that was asked for before
 LOOK = 200
 
-def _begun(params, training, resume) -> tuple[State, Tensor|None]:
-    "Where training begins or goes on, and the signs that weights keep."
+def _begun(params, training, resume) -> tuple[State, tuple]:
+    "Where training begins or goes on, and what weights keep: signs, absence."
     trained = _trained(training.trained, params)
-    signs = _signs(params, trained) if training.keep_signs else None
-    if resume is None: return start_state_of(params, training.steps, trained), signs
-    return resumed(resume, params, training.steps, trained, training.every), signs
+    laws = (_signs(params, trained) if training.keep_signs else None,
+            _absent(params, trained) if training.keep_zeros else None)
+    if resume is None: return start_state_of(params, training.steps, trained), laws
+    return resumed(resume, params, training.steps, trained, training.every), laws
 
 # %% ../../nbs/lib/64_train.ipynb #69a76090
 @takes_training
@@ -238,13 +246,13 @@ def train(
     rates, measure = (_rates(training.lr, len(params), params.W_h),
                       _measures(training, measure, task, params))
     task = Watched(task, _check_task(model, params, task, training.n_trials), model.n_out)
-    state, signs = _begun(params, training, resume)
+    state, laws = _begun(params, training, resume)
     fit = lambda: Fit(model, shaped(state, params), training.rule, training.optimizer,
                       _labelled(state, rates, params, task, training))
     with _full_precision(params.device), stoppable() as asked, \
          progress_bar(training.steps - state.step, f"{training.rule.name}, {len(params)} runs",
                       progress) as bar:
-        for step in _updates(state, model, params, task, training, rates, signs, measure):
+        for step in _updates(state, model, params, task, training, rates, laws, measure):
             if watch: watch(state.copy())
             if asked.stop: raise Interrupted(fit(), state)
             bar.update()
