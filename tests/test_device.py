@@ -42,8 +42,9 @@ def test_a_step_neither_waits_nor_copies(rule, name, optimizer):
         trials = batch.map(lambda t: torch.empty((2, *t.shape), dtype=t.dtype, device="meta"))
         trained = _trained(None, params)
         state, which = start_state_of(params, 4, trained), torch.empty(3, dtype=torch.long, device="meta")
+        absent = torch.empty(state.theta.shape, dtype=torch.bool, device="meta")
         update = partial(_update, state, model, shaped(state, params), which,
-                         Training(rule, optimizer=optimizer), there(3), None)
+                         Training(rule, optimizer=optimizer), there(3), (None, absent))
         # what is kept between steps is sent now
         update(trials, 1)
         asked.crossed.clear()
