@@ -35,8 +35,7 @@ PAPERS  := $(sort $(patsubst %/,%,$(dir $(NAMES))))
 FIGURES := $(NAMES:%=$(OUT)/%.ipynb)
 
 export CUBLAS_WORKSPACE_CONFIG := :4096:8
-# Threads that wait sleep: where two programs share the cores, spinning ones take twenty times as long.
-export OMP_WAIT_POLICY := passive
+export OMP_WAIT_POLICY := $(or $(OMP_WAIT_POLICY),passive)
 export RNNBIO_SCHEDULER := $(SCHEDULER)
 export JUPYTER_PATH := $(CURDIR)/.make$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 

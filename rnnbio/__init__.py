@@ -4,9 +4,14 @@ networks.
 `from rnnbio.all import *` in a notebook; in a script `import rnnbio` gives the same names, as in
 `rnnbio.train`, and loads torch and all that when the first of them is asked for.
 """
+import os
 from importlib import import_module
 
 __version__ = "0.1.0"
+
+# Threads that wait sleep, unless the user has said otherwise. It is read when torch is loaded; where
+# two programs share the cores, spinning threads made eigenvalues take 30 times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def __getattr__(name):

@@ -106,6 +106,13 @@ def test_the_number_of_threads_holds_in_every_thread(monkeypatch):
     assert found == [(1, 1)]
 
 
+def test_threads_that_wait_sleep_unless_the_user_says_otherwise():
+    said = "import os, rnnbio; print(os.environ['OMP_WAIT_POLICY'])"
+    assert python(said, OMP_WAIT_POLICY="active") == "active"
+    assert python(f"import os; del os.environ['OMP_WAIT_POLICY']; {said}",
+                  OMP_WAIT_POLICY="active") == "passive"
+
+
 # Forks
 
 
