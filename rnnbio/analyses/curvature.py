@@ -69,12 +69,10 @@ def _with(params, changed) -> Params:
 
 def _loss(model, params, trials) -> Tensor:
     counts = (trials.mask > 0).any(-1).view(-1, trials.mask.shape[-2]).any(0).nonzero()
-    read = slice(int(counts[0]), int(counts[-1]) + 1)
-    rates = model.rates(params, trials.inputs)[:, read]
-    outputs = rates @ params.w[:, None].mT
-    if params.b_out is not None: outputs = outputs + params.b_out[:, None, None]
+    first, last = int(counts[0]), int(counts[-1]) + 1
+    outputs = model.outputs(params, trials.inputs, range(first, last))
     runs = trials.inputs.ndim == 4
-    return trials.map(lambda t: t[:, read] if runs else t[read]).loss(outputs)
+    return trials.map(lambda t: t[:, first:last] if runs else t[first:last]).loss(outputs)
 
 @checked
 def hessian_times(

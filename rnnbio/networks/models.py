@@ -84,22 +84,25 @@ class LeakyRNN:
         outputs = self.rate(hidden) @ params.w[:, None].mT
         return hidden, outputs + (0 if params.b_out is None else params.b_out[:, None, None])
 
-    def rates(self,
+    def outputs(self,
         params:"Params",
-        inputs:Tensor,      # as for a call
-    ) -> Tensor:            # f(h) [run, time, trial, unit]
-        """What units tell after each step, as a call has it but to rounding: leaner, for
-        derivatives of derivatives (the product with the inputs is taken once)."""
-        f, keep = ACTIVATIONS[self.activation][0], 1 - self.alpha
+        inputs:Tensor,             # as for a call
+        steps:range|None=None,     # which, in one piece; None: all
+    ) -> Tensor:                   # [run, step, trial, n_out]
+        """Outputs as a call has them, to rounding: leaner, for derivatives of derivatives. The
+        product with the inputs is taken once, and no array holds all states: its derivative would
+        be filled anew at every step."""
+        f, keep, out = ACTIVATIONS[self.activation][0], 1 - self.alpha, []
         drive = inputs @ (keep * params.W_x[:, None].mT)
         if params.b is not None: drive = drive + keep * params.b[:, None, None]
-        state, W, out = start_state(params, inputs.shape[-2]), keep * params.W_h.mT, []
-        for t in range(inputs.shape[-3]):
-            moved = torch.baddbmm(drive[:, t], self.rate(state), W)
+        steps = range(inputs.shape[-3]) if steps is None else steps
+        state, W = start_state(params, inputs.shape[-2]), keep * params.W_h.mT
+        for t, now in enumerate(drive.unbind(1)[:steps.stop]):
+            moved = torch.baddbmm(now, self.rate(state), W)
             state = moved if self.alpha == 0 else moved + self.alpha * state
             if self.form == "rate": state = f(state)
-            out.append(state)
-        return self.rate(torch.stack(out, 1))
+            if t >= steps.start: out.append(self.rate(state) @ params.w.mT)
+        return torch.stack(out, 1) + (0 if params.b_out is None else params.b_out[:, None, None])
 
 # %% ../../nbs/lib/10_models.ipynb #0376c106
 # of which networks are trained in the last two
