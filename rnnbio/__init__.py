@@ -10,7 +10,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 # Threads that wait sleep, unless the user has said otherwise (read as torch is loaded): where two
-# programs share the cores, spinning threads made eigenvalues take 30 times as long.
+# programs share the cores, spinning threads made eigenvalues take more than ten times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 

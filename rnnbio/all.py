@@ -29,7 +29,8 @@ from .rules.rules import (
     RULES, Rule, credit_reach, dale_types, get_rule, gradient, gradient_alignment, type_mean)
 
 # analyses
-from .analyses.curvature import hessian_times, leading_curvature, lowest_curvature
+from .analyses.curvature import (
+    Hessian, hessian_times, leading_curvature, lowest_curvature)
 from .analyses.laziness import (
     kernel_alignment, kernel_rank, kernel_task_alignment, laziness_outcomes, matrix_alignment,
     representation_alignment, sign_similarity, tangent_kernel, weight_change)

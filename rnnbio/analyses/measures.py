@@ -39,7 +39,9 @@ def _lyapunov_exponent(model, start, params, draw):
 @MEASURES.add(name="curvature")
 def _curvature(model, start, params, draw):
     "The largest eigenvalue of the loss's Hessian by W_h [run]."
-    return leading_curvature(model, params, draw(256))[0][:, 0]
+    probes = draw(256)       # one network after the other: batched, rounding depends on company
+    return torch.cat([leading_curvature(model, params[k], probes)[0][:, 0]
+                      for k in range(len(params))])
 
 @MEASURES.add(name="leading_eigenvalues")
 def _leading_eigenvalues(model, start, params, draw):

@@ -107,7 +107,8 @@ def _named_again(new, old) -> bool:
 
 def _again(new, old) -> bool:
     "Is it `old`, word for word, in a notebook: one of the library's own, opened and run?"
-    return _named_again(new, old) and _written(new) == _written(old)
+    try: return _named_again(new, old) and _written(new) == _written(old)
+    except ValueError: return False                                    # typed where nothing is kept
 
 # %% ../../nbs/lib/89_registry.ipynb #fae11079
 def later(

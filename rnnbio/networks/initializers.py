@@ -362,7 +362,7 @@ class chain_motif(structured):
 class placed:
     """Input weights of, or output weights from, some units only: those from `first` up to `last`,
     which is left out. ValueError when called for recurrent weights, or fewer units."""
-    of:object = uniform() # initializer of the weights, as for the whole network
+    of:object = uniform()    # initializer of the weights, as for the whole network
     first:int = 0
     last:int|None = None  # None: to the end
 
@@ -371,8 +371,12 @@ class placed:
         count("first", self.first, 0)
         if self.last is not None: count("last", self.last, self.first + 1)
 
-    def __call__(self, n:int, seeds, n_in:int|None=None, stream:str="recurrent") -> Tensor:
-        "[run, n, n_in], float64."
+    def __call__(self,
+        n:int,                    # units, or outputs, that the matrix projects to
+        seeds,                    # one for each run, all different
+        n_in:int|None=None,       # inputs, or units, that it projects from
+        stream:str="recurrent",   # input or output
+    ) -> Tensor:                  # [run, n, n_in], float64
         one_of("stream of placed weights", stream, ("input", "output"))
         W = self.of(n, seeds, n_in, stream)
         units = W.mT if stream == "output" else W                 # [run, unit, channel]
@@ -394,7 +398,9 @@ class without_autapses:
 
     def __post_init__(self): vars(self).update(of=INITIALIZERS.of(self.of, "of"))
 
-    def __call__(self, n:int, seeds) -> Tensor:
-        "[run, n, n], float64."
+    def __call__(self,
+        n:int,         # units
+        seeds,         # one for each run, all different
+    ) -> Tensor:       # [run, n, n], float64
         W = self.of(n, seeds)
         return W.masked_fill(torch.eye(n, dtype=bool, device=W.device), 0)

@@ -231,7 +231,7 @@ def own(run) -> list[tuple]:
 
 def _inner(spec):
     "An initializer, and those that it wraps."
-    while spec is not None:
+    while INITIALIZERS.name_of(spec):
         yield spec
         spec = getattr(spec, "of", None)
 
