@@ -61,7 +61,7 @@ def client(tmp_path_factory):
                           "distributed.scheduler.allowed-failures": 1}):
         with distributed.LocalCluster(n_workers=2, threads_per_worker=1,
                                       dashboard_address=None) as cluster, distributed.Client(
-            cluster) as client:
+            cluster, set_as_default=False) as client:
             yield client
 
 
@@ -77,13 +77,17 @@ def test_two_workers(client, answer, tmp_path):
 
 
 def test_the_scheduler_is_found_by_its_address(client, answer, tmp_path, monkeypatch):
+    import dask
     monkeypatch.setenv("RNNBIO_SCHEDULER", client.scheduler.address)
     assert Sweep(**QUESTION).run(store=Store(tmp_path),
                                  progress=False).drop_vars("seconds").identical(answer[0])
     rnnbio.sweeps.sweep._client(client.scheduler.address).close()
+    before = dask.config.get("scheduler", None)
     monkeypatch.setenv("RNNBIO_SCHEDULER", "nonsense://")
     with pytest.raises(OSError, match="RNNBIO_SCHEDULER=nonsense://: no Dask scheduler"):
         Sweep(**QUESTION).run(store=Store(tmp_path), progress=False)
+    # a client that failed stays nobody's default: xarray would ask for it at the next file
+    assert before is dask.config.get("scheduler", None) is None
 
 
 def test_a_worker_killed_in_mid_sweep_costs_time_only(client, tmp_path):

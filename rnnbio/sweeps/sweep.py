@@ -377,7 +377,8 @@ def _client(address:str|None):
     except ImportError as e:
         raise ImportError(f"a cluster (RNNBIO_SCHEDULER={address}) needs Dask: pip install "
                           "'rnnbio[dask]'") from e
-    try: return Client(address)
+    # not the process's default: a user's own Dask, and xarray, go on as they were
+    try: return Client(address, set_as_default=False)
     except (OSError, ValueError) as e:
         raise OSError(f"RNNBIO_SCHEDULER={address}: no Dask scheduler answers there ({e})") from e
 
