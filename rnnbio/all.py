@@ -17,6 +17,7 @@ from .tasks.wrappers import finite, noisy, padded, shifted
 # networks
 from .networks.connectome import (
     connectome, connectome_source, fixed, read_connections, spatial_synapses)
+from .networks.dynamics import NOISES, SKIPS, dasc, ou, sctt, white
 from .networks.initializers import (
     INITIALIZERS, SIZES, cell_types, chain_motif, dale, density, directions, draw, effective_rank,
     eigenvalue_sizes, gaussian, low_rank, placed, soft_rank, sparse, structured, uniform,
@@ -25,6 +26,7 @@ from .networks.models import LeakyRNN, Params
 from .networks.modules import Network, from_modules, from_rnn, to_rnn
 
 # rules
+from .rules.costs import COSTS, l1, l2
 from .rules.rules import (
     RULES, Rule, credit_reach, dale_types, get_rule, gradient, gradient_alignment, type_mean)
 
@@ -54,6 +56,7 @@ from .theory.two_layers import (
 from .training.fit import Fit
 from .training.flossing import floss, flossing
 from .training.optimizers import OPTIMIZERS, adam, clipped_sgd, get_optimizer, sgd
+from .training.schedule import RATES, STAGES, cosine_decay, decay, stage, warm_up
 from .training.settings import Training
 from .training.state import State
 from .training.teacher import Taught, conditioned, task_aligned

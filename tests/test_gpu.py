@@ -13,6 +13,7 @@ import torch
 
 pytest.importorskip("triton", reason="Triton is not installed here")
 
+from rnnbio.networks.models import FORMS
 from rnnbio.rules import rules
 from rnnbio.all import *
 from rnnbio.kernels import batched, gpu
@@ -51,13 +52,9 @@ def fused(model, params, trials, rule):
     params, trials, rule = params.to(torch.float32,
                                      DEVICE), trials.to(torch.float32, DEVICE), get_rule(rule)
     outputs, tape = gpu.forward(*rules._weights(params), trials.inputs,
-                                rules.start_state(params, trials.inputs.shape[-2]), model.alpha,
-                                model.form, model.activation)
-    grads = gpu.backward(tape, trials.error(outputs), rules.feedback_matrix(rule, params),
-                         rules.back_matrix(rule, params), type_mean(params.W_h, rule.types)
-                         if rule.hop else None,
-                         model.alpha, model.form, model.activation, rule.gate, rule.leak,
-                         rule.window)
+                                rules.start_state(params, trials.inputs.shape[-2]),
+                                model.dynamics(params.W_h))
+    grads = gpu.backward(tape, trials.error(outputs), rules.way_of(rule, params))
     names = [name for name in ("W_h", "W_x", "b", "w", "b_out") if model.bias
              or not name.startswith("b")]
     return trials.loss(outputs).cpu(), {name: g.cpu()
@@ -76,7 +73,7 @@ def assert_right(case, rule, tolerance=5e-6):
 
 
 @pytest.mark.parametrize("rule, form, activation",
-                         itertools.product(RULE, ["current", "rate"], ["relu", "tanh", "linear"]))
+                         itertools.product(RULE, FORMS, ["relu", "tanh", "linear"]))
 def test_every_rule(rule, form, activation):
     assert_right(random_case(form=form, activation=activation, seed=RULE.index(rule)),
                  get_rule(rule, window=2) if rule == "tbptt" else rule)
@@ -126,7 +123,7 @@ def test_the_same_bits_at_every_call_and_a_run_is_itself():
 def rates(model, params, trials):
     params, inputs = params.to(torch.float32, DEVICE), trials.inputs.to(DEVICE, torch.float32)
     return gpu.forward(*rules._weights(params), inputs, rules.start_state(params, inputs.shape[-2]),
-                       model.alpha, model.form, model.activation)[1][0]
+                       model.dynamics(params.W_h))[1].rates
 
 
 @pytest.mark.parametrize("where, activation", itertools.product(["weights", "inputs", "start"],
@@ -154,18 +151,19 @@ def test_what_is_refused():
     for wrong in params, LeakyRNN(2, 513, 3).init([0], gaussian()):
         assert not gpu.serves(wrong.W_h)
         with pytest.raises(ValueError, match="use rnnbio.kernels.batched"):
-            gpu.forward(*rules._weights(wrong), trials.inputs, rules.start_state(wrong, 3), .7,
-                        "current", "relu")
+            gpu.forward(*rules._weights(wrong), trials.inputs, rules.start_state(wrong, 3),
+                        model.dynamics(wrong.W_h))
 
 
 def test_rules_use_the_kernel_they_are_given(monkeypatch):
     """The dispatch of `rules`, with a device that is said to be CUDA."""
     class Elsewhere:
         device, W_h = torch.device("cuda"), torch.zeros(1, 4, 4, device=DEVICE)
-    assert rules._kernel(Elsewhere) is gpu
+    assert rules._kernel(Elsewhere, None) is gpu
+    assert rules._kernel(Elsewhere, "some") is batched          # skips
     monkeypatch.setattr(gpu, "serves", lambda W_h: False)
-    assert rules._kernel(Elsewhere) is batched
-    assert rules._kernel(random_case()[1]) is batched
+    assert rules._kernel(Elsewhere, None) is batched
+    assert rules._kernel(random_case()[1], None) is batched
 
 
 # ---- machine code, without a GPU
@@ -178,14 +176,14 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from rnnbio.kernels import gpu
 tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
-POINTERS = ("W", "W_x", "b", "x", "start", "rates", "error", "F", "M", "credit")
+POINTERS = ("W", "W_x", "b", "x", "start", "inside", "outside", "rates", "slopes", "error", "F", "M", "credit")
 
 def compiled(kernel, capability, shared, n, few, trials=32):
     how, names = gpu.plan(n, trials, shared), kernel.arg_names
     options = {k: how.pop(k) for k in ("num_warps", "num_stages", "enable_fp_fusion")}
-    fixed = dict(FORM="current", ACTIVATION="tanh", BIAS=True, BACK=True, GATE=True, LEAK=True, FEW=few, PRECISION="ieee") | how
+    fixed = dict(OF_RATES=False, OUTER=False, EACH=False, ACTIVATION="tanh", BIAS=True, BACK=True, GATE=True, LEAK=True, FEW=few, PRECISION="ieee") | how
     if n == 1: fixed |= {k: 1 for k in ("T", "B", "N", "step", "window", "W_run", "M_run")}        # Triton makes a constant of each argument that is 1
-    types = {k: "constexpr" if k in fixed else "*fp32" if k in POINTERS else "fp32" if k == "alpha" else "i32" for k in names}
+    types = {k: "constexpr" if k in fixed else "*fp32" if k in POINTERS else "i32" for k in names}
     hints = {(i,): [["tt.divisibility", 16]] for i, k in enumerate(names) if types[k] != "constexpr" and (k in POINTERS or k in ("N", "step", "W_run", "M_run") and n % 16 == 0)}
     code = triton.compile(ASTSource(kernel, types, {(names.index(k),): v for k, v in fixed.items() if k in names}, hints), target=GPUTarget("cuda", capability, 32), options=options)
     stack = registers = -1

@@ -14,7 +14,8 @@ import torch
 from rnnbio.all import *
 from rnnbio.base import threads
 from rnnbio.base import threads
-from rnnbio.kernels import cpu
+from rnnbio.kernels import compiled, cpu
+from rnnbio.kernels.batched import Dynamics, Way
 
 task, model = get_task("romo"), LeakyRNN(1, 8, 2)
 start = model.init([0, 1], gaussian())
@@ -146,8 +147,8 @@ def test_a_forked_pool_works_or_says_why_not():
 CACHE = """
 from numba.core import caching
 caching.CacheImpl._locator_classes = [caching.{there}][:{places}]    # Numba's own places there are
-from rnnbio.kernels import cpu
-print(cpu.JIT["cache"], cpu.nb.config.CACHE_DIR)
+from rnnbio.kernels import compiled, cpu
+print(cpu.JIT["cache"], compiled.nb.config.CACHE_DIR)
 """
 
 
@@ -168,9 +169,9 @@ def test_compiling_is_said_once(monkeypatch, capsys):
     monkeypatch.delenv("RNNBIO_QUIET", raising=False)
     monkeypatch.setattr(cpu, "_compiling", cpu._Compiling())
     for function in lambda x: x + 1, lambda x: x + 2:
-        cpu._call(cpu.nb.njit(function), 1.)
+        cpu._call(compiled.nb.njit(function), 1.)
     assert capsys.readouterr().err.count("compiling for this machine") == 1
-    kernel = cpu.nb.njit(lambda x: x + 3)
+    kernel = compiled.nb.njit(lambda x: x + 3)
     kernel(1.)
     monkeypatch.setattr(cpu, "_compiling", cpu._Compiling())
     cpu._call(kernel, 1.)
@@ -189,7 +190,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path):
             if len(calls) == 1:
                 raise EOFError("Ran out of input")
 
-    for name in ("cpu._forward-1.py311.nbi", "cpu._forward-1.py311.1.nbc", "gpu.other.nbi"):
+    for name in ("compiled._forward-1.py311.nbi", "compiled._forward-1.py311.1.nbc", "gpu.other.nbi"):
         (tmp_path / name).touch()
     with pytest.warns(UserWarning, match=f"{tmp_path} is damaged"):
         cpu._call(Kernel(), 7)
@@ -247,20 +248,9 @@ def test_kernels_look_at_shapes_themselves():
     wide = trials.map(lambda t: t)
     object.__setattr__(wide, "inputs", wide.inputs.repeat(1, 1, 50))
     with pytest.raises(ValueError, match="inputs must be torch.float32 of shape"):
+        weights = start.W_h, start.W_x, start.b, start.w, start.b_out
         cpu.loss_and_gradient(
-            start.W_h,
-            start.W_x,
-            start.b,
-            start.w,
-            start.b_out,
-            *wide.tensors(),
-            torch.zeros(2, 4, 8),
-            start.w.mT,
-            None,
-            None,
-            0.8,
-            "current",
-            "relu",
+            weights, wide.tensors(), torch.zeros(2, 4, 8), Dynamics("relu", 0.8), Way(start.w.mT)
         )
 
 

@@ -132,40 +132,44 @@ def _output_steps(probes, inputs, steps) -> Tensor:
 
 # %% ../../nbs/lib/42_laziness.ipynb #6b7e068a
 def _kernel(model, params, inputs, of, at) -> Tensor:
-    hidden, _ = model(params, inputs)
+    states, slopes = model.tape(params, inputs)
     B, n_out = inputs.shape[1], params.w.shape[1]
     start = torch.zeros_like(params.W_h[:, 0]) if params.h0 is None else params.h0
-    rates = model.rate(hidden)
+    rates, take = model.rate(states), model.dynamics(states).take
     at_start = model.rate(start)[:, None, None].expand(-1, 1, B, -1)
     before = torch.cat([at_start, rates[:, :-1]], 1)[0]
     heard = dict(W_h=before, W_x=inputs, b=torch.ones_like(inputs[..., :1]))
     heard = [heard[name] for name in of if name in heard]
     K = rates.new_zeros(len(at), B, n_out, len(at), B, n_out)
     if heard:
-        credit, Z = _credits(model, params, rates, at), torch.cat(heard, -1)
+        credit, Z = _credits(model, params, slopes, at), torch.cat(heard, -1)
+        if isinstance(take, Tensor): credit, take = take * credit, 1
         inner = _by_steps if len(inputs)**2 < Z.shape[-1] else _by_units
-        K += (1 - model.alpha)**2 * inner(credit, Z, at.amax(1).tolist())
+        K += take**2 * inner(credit, Z, at.amax(1).tolist())
     same = torch.eye(n_out, dtype=K.dtype, device=K.device)
     if "w" in of:
         r = rates[0, at, torch.arange(B, device=at.device)].flatten(0, 1)
         K += (r @ r.T).view(len(at), B, 1, len(at), B, 1) * same[:, None, None]
     if "b_out" in of: K += same[:, None, None]
-    return K.flatten(3).flatten(0, 2)
+    K = K.flatten(3).flatten(0, 2)
+    if model.readout == "linear": return K
+    y = model.read(params, rates)[0, at, torch.arange(B, device=at.device)].flatten()
+    return K * torch.outer(y * (1 - y), y * (1 - y))
 
-def _credits(model, params, rates, at) -> Tensor:
+# %% ../../nbs/lib/42_laziness.ipynb #cd99d4d9
+def _credits(model, params, slopes, at) -> Tensor:
     """Credit of every unit and step for each output at the steps `at` [step of the output,
-    trial], [step of the output, time, trial, n_out, unit], of one run; rates r_1 .. r_T [1,
+    trial], [step of the output, time, trial, n_out, unit], of one run; slopes of steps 1 .. T [1,
     time, trial, unit]."""
-    _, T, B, n = rates.shape
+    _, T, B, n = slopes.shape
     n_out = params.w.shape[1]
-    found = rates.new_zeros(len(at), T, B, n_out, n)
+    found = slopes.new_zeros(len(at), T, B, n_out, n)
     for k, steps in enumerate(at):
         t = int(steps.max())
-        direct = rates.new_zeros(1, t + 1, B, n_out, n)
+        direct = slopes.new_zeros(1, t + 1, B, n_out, n)
         direct[0, steps, torch.arange(B, device=steps.device)] = params.w
-        repeated = rates[:, :t + 1].repeat_interleave(n_out, 2)
-        credit = credit_of(direct.flatten(2, 3), repeated, model.alpha, model.form,
-                           model.activation, params.W_h)
+        repeated = slopes[:, :t + 1].repeat_interleave(n_out, 2)
+        credit = credit_of(direct.flatten(2, 3), repeated, model.dynamics(slopes), params.W_h)
         found[k, :t + 1] = credit[0].view(t + 1, B, n_out, n)
     return found
 

@@ -75,9 +75,11 @@ def batch_loss(
                           for k in range(len(params))])
 
 def _outputs(model, p, inputs):
-    return batched.forward(p.W_h, p.W_x, p.b, p.w, p.b_out, inputs,
-                           start_state(p, inputs.shape[-2]), model.alpha, model.form,
-                           model.activation)[0]
+    noise = model.noise and model.noise.numbers(p.seeds)
+    start = start_state(p, inputs.shape[-2])
+    rates = batched.forward(p.W_h, p.W_x, p.b, p.w, p.b_out, inputs, start, model.dynamics(inputs),
+                            noise)[1].rates
+    return model.read(p, rates[:, 1:])
 
 @checked
 def truncation_losses(

@@ -10,32 +10,9 @@ import torch
 from torch import Tensor
 from ..base.checks import checked, count, one_of, tensor
 from ..networks.initializers import draw
-from ..networks.models import LeakyRNN, Params, check_inputs, check_params, start_state
+from ..networks.models import LeakyRNN, Params, check_inputs, check_params
 from ..tasks.base import check_task
 from ..base.trials import Trials
-
-# %% ../../nbs/lib/40_lyapunov.ipynb #6c78e819
-def jacobian_times(
-    model:LeakyRNN,
-    params:Params,
-    slope:Tensor,     # [run, trial, unit]: of h_t (current) or of the next state (rate)
-    Q:Tensor,         # vectors [run, trial, vector, unit]
-) -> Tensor:          # same shape
-    "D_t applied to every vector (Eq. 1)."
-    a, gate = model.alpha, slope[:, :, None]
-    through = lambda v: (v.flatten(1, 2) @ params.W_h.mT).view_as(v)
-    if model.form == "current": return a * Q + (1 - a) * through(gate * Q)
-    return gate * (a * Q + (1 - a) * through(Q))
-
-def slopes(model:LeakyRNN, params:Params, inputs:Tensor):
-    "The slope that the Jacobian of each step needs, one step after the other."
-    h = start_state(params, inputs.shape[-2])
-    for t in range(inputs.shape[-3]):
-        after = model.step(params, h, inputs[..., t, :, :])
-        rate = model.rate(h if model.form == "current" else after)
-        # a state that is not finite any more has no slope
-        yield model.slope(rate) + 0 * rate
-        h = after
 
 # %% ../../nbs/lib/40_lyapunov.ipynb #9fa59ad4
 def _drive(inputs) -> Tensor:
@@ -56,8 +33,8 @@ def _growth(model, params, inputs, k, warmup):
     params, inputs = params.to(torch.float64), inputs.double()
     random = draw("normal", (inputs.shape[-2], n, k), params.seeds, "lyapunov").to(params.device)
     Q = torch.linalg.qr(random)[0].mT
-    for t, slope in enumerate(slopes(model, params, inputs)):
-        Z = jacobian_times(model, params, slope, Q)
+    for t, slope in enumerate(model.slopes(params, inputs)):
+        Z = model.jacobian_times(params, slope, Q)
         size = Z.norm(dim=-1)
         if k == 1:
             Q, R = torch.where(size[..., None] == 0, Q, Z / size[..., None]), size
@@ -79,7 +56,10 @@ def lyapunov_exponents(
     per:str="step",      # unit: per step, or per tau
 ) -> Tensor:             # [run, trial, k], float64; -inf: a direction dies; NaN: states overflow
     "Lyapunov exponents along driven trajectories (Eq. 2). ValueError for k or warmup out of range."
-    scale = {"step": 1., "tau": 1 - model.alpha}[one_of("per", per, ("step", "tau"))]
+    one_of("per", per, ("step", "tau"))
+    if per == "tau" and isinstance(model.alpha, tuple):
+        raise ValueError("per must be 'step' where alpha differs between units, got 'tau'")
+    scale = 1. if per == "step" else 1 - model.alpha
     with torch.no_grad():
         total, n = 0., 0
         for growth in _growth(model, params, inputs, k, warmup): total, n = total + growth, n + 1

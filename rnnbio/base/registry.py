@@ -73,6 +73,17 @@ class Registry(dict):
         raise ValueError(f"{what} must be one of {', '.join(self)}, or one of these with its "
                          f"settings; got {shown(value)} (one of your own: see Registry.add)")
 
+    def several(self,
+        value,             # several of these in a list or tuple, or one alone
+        what:str="",       # the argument's name, for messages
+    ) -> tuple:            # specifications
+        "What several values mean; ValueError or TypeError as for one."
+        alone = not isinstance(value, (list, tuple))
+        if alone and not isinstance(value, (str, dict)) and not self.name_of(value):
+            raise ValueError(f"{what or self.what} must be several of {', '.join(self)}, got "
+                             f"{shown(value)}")
+        return tuple(self.of(one, what) for one in ([value] if alone else value))
+
     def is_ours(self, name:str) -> bool:
         "Does it come with the package?"
         return _is_ours(self[one_of(self.what, name, self)])

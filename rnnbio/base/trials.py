@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor
-from .checks import checked, count, device_of, shown, tensor
+from .checks import checked, count, device_of, places, shown, tensor
 
 # %% ../../nbs/lib/20_trials.ipynb #722f7523
 @dataclass(frozen=True, eq=False)
@@ -22,17 +22,28 @@ class Trials:
     targets:Tensor                 # like inputs, n_out wide; or labels, whole, without that axis
     mask:Tensor                    # [time, trial] or [run, time, trial]: weight in the loss, >= 0
     response:Tensor|None = None    # like mask: when the answer is read; None: where mask > 0
+    # number of the period (fixation, stimulus, ...) of each step, [time] or [run, time]
+    period:Tensor|None = None
+    settle:int = 0                 # steps before the trial proper: no loss, and no credit
 
-    def __post_init__(self): _hold(self, _fitting(*self.tensors()))
+    def __post_init__(self):
+        count("settle", self.settle, 0)
+        _hold(self, _fitting(self.inputs, self.targets, self.mask, self.response, self.period))
+        if (self.mask[..., :self.settle, :] > 0).any() or self.settle >= self.mask.shape[-2]:
+            raise ValueError(f"settle must leave steps that count, and none that counts before, "
+                             f"got {self.settle}")
 
     @classmethod
-    def _trusted(cls, *tensors):
+    def _trusted(cls, *tensors, settle=0):
         "From tensors that were checked before: a batch moved or joined."
-        return _hold(object.__new__(cls), tensors)
+        batch = _hold(object.__new__(cls), tensors)
+        vars(batch).update(settle=settle)
+        return batch
 
     def tensors(self) -> tuple[Tensor, ...]:
-        "Inputs, targets, mask and response."
-        return self.inputs, self.targets, self.mask, self.response
+        "Inputs, targets, mask, response and, where there is one, period."
+        known = self.inputs, self.targets, self.mask, self.response
+        return known if self.period is None else (*known, self.period)
 
     @property
     def labelled(self) -> bool: return not self.targets.is_floating_point()
@@ -92,16 +103,22 @@ class Trials:
 # %% ../../nbs/lib/20_trials.ipynb #7fb260b2
 def _hold(batch, tensors):
     "The batch, which is frozen, with its tensors."
-    for name, t in zip(("inputs", "targets", "mask", "response"), tensors):
-        object.__setattr__(batch, name, t)
+    for name, t in zip(_NAMES, tensors): object.__setattr__(batch, name, t)
     return batch
 
-def _fitting(inputs, targets, mask, response) -> tuple[Tensor, ...]:
-    "The four as tensors that fit each other; ValueError where they do not."
+_NAMES = "inputs", "targets", "mask", "response", "period"
+
+def _fitting(inputs, targets, mask, response, period) -> tuple[Tensor, ...]:
+    "The five as tensors that fit each other; ValueError where they do not."
     x, y, m = _as_tensor("inputs", inputs), _as_tensor("targets", targets), _as_tensor("mask", mask)
     r = m > 0 if response is None else _as_tensor("response", response).bool()
     _check_axes(x, y, m, r)
-    return x, y if y.is_floating_point() else y.long(), _check_values(x, y, m), r
+    p = period if period is None else _as_tensor("period", period)
+    if p is not None and (p.shape != m.shape[:-1] or p.is_floating_point()):
+        raise ValueError(f"period must be whole numbers of shape {list(m.shape[:-1])}, got "
+                         f"{p.dtype} of shape {list(p.shape)}")
+    return (x, y if y.is_floating_point() else y.long(), _check_values(x, y, m), r,
+            p if p is None else p.long())
 
 def _as_tensor(name, value) -> Tensor:
     """A tensor as it is, an array with its dtype, a list of numbers in single precision;
@@ -207,8 +224,10 @@ def unlike(
     other:Trials,    # what it should be like
 ) -> str:            # "" when it is: in what it is not
     "Where a batch differs from another in shape or kind."
-    for name, mine, wanted in zip(("inputs", "targets", "mask", "response"), batch.tensors(),
-                                  other.tensors()):
+    if (batch.settle, batch.period is None) != (other.settle, other.period is None):
+        return f"settle or period: {batch.settle}, {batch.period is not None} where others have " \
+               f"{other.settle}, {other.period is not None}"
+    for name, mine, wanted in zip(_NAMES, batch.tensors(), other.tensors()):
         if mine.shape != wanted.shape:
             return f"{name} have shape {list(mine.shape)} where others have {list(wanted.shape)}"
         if mine.dtype != wanted.dtype:
@@ -225,7 +244,7 @@ def map(
     "`function` applied to each tensor; what comes out is not checked again."
     if not callable(function):
         raise TypeError(f"function must be one of tensors, got {shown(function)}")
-    return Trials._trusted(*(function(t) for t in self.tensors()))
+    return Trials._trusted(*(function(t) for t in self.tensors()), settle=self.settle)
 
 @patch
 @checked
@@ -253,15 +272,17 @@ def to(
 @checked
 def trials(
     self:Trials,
-    which:slice,    # of the trials
+    which,          # of the trials: a slice, or their numbers
 ) -> Trials:
-    "Some of the trials, as a view; ValueError when there are none."
-    if not isinstance(which, slice) or not range(self.mask.shape[-1])[which]:
-        raise ValueError(f"which must be a slice of the {self.mask.shape[-1]} trials, got "
-                         f"{shown(which)}")
+    "Some of the trials, of a slice as a view; ValueError when there are none, or not so many."
+    size = self.mask.shape[-1]
+    if not isinstance(which, slice): which = torch.as_tensor(places("which", which, size))
+    elif not range(size)[which]:
+        raise ValueError(f"which must be a slice of the {size} trials, got {shown(which)}")
     cut = lambda t, axis: t[(*[slice(None)] * (t.ndim + axis), which)]
     return Trials._trusted(cut(self.inputs, -2), cut(self.targets, -1 if self.labelled else -2),
-                           cut(self.mask, -1), cut(self.response, -1))
+                           cut(self.mask, -1), cut(self.response, -1),
+                           *self.tensors()[4:], settle=self.settle)
 
 # %% ../../nbs/lib/20_trials.ipynb #cece71d4
 @checked
@@ -274,4 +295,5 @@ def stack_trials(
         if why := unlike(b, batches[0]):
             raise ValueError(f"batches must be of one kind and size: {why}")
     if not batches: raise ValueError("batches must be at least one, got none")
-    return Trials._trusted(*(torch.stack(some) for some in zip(*(b.tensors() for b in batches))))
+    return Trials._trusted(*(torch.stack(some) for some in zip(*(b.tensors() for b in batches))),
+                           settle=batches[0].settle)

@@ -7,12 +7,14 @@ __all__ = ['LARGEST', 'FEW', 'INTERPRETED', 'serves', 'shared_memory', 'plan', '
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #c4465965
 import os
-from functools import cache
+from functools import cache, lru_cache
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from .batched import ACTIVATIONS, check_shapes
+from .batched import (Dynamics, Tape, Way, check_more, check_shapes,
+                                      direct_credit)
+from .noise import Noise, noise_of
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #26feed4e
 @triton.jit
@@ -82,27 +84,36 @@ def _outer(few, matrix, trial, n, real, N, FEW: tl.constexpr, PAD: tl.constexpr)
         total += column[:, None] * row[None, :]
     return total
 
+# %% ../../nbs/lib/92_kernels_gpu.ipynb #f69e169f
+@triton.jit
+def _leak(leak, n, N, EACH: tl.constexpr):
+    "a or o, of each unit or of all."
+    if EACH: found = tl.load(leak + n, mask=n < N, other=0.)[None, :]
+    else: found = tl.load(leak)
+    return found
+
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #0d595fbd
 @triton.jit
-def _forward(W, W_x, b, x, start, rates,                 # in memory
-             alpha, T, B, N, step,                       # numbers
+def _forward(W, W_x, b, x, start, inside, outside, rates, slopes,      # in memory
+             T, B, N, step,                              # numbers
              W_run, W_x_run, b_run, x_run, start_run,    # from one run to the next
-             FORM: tl.constexpr, ACTIVATION: tl.constexpr, BIAS: tl.constexpr, FEW: tl.constexpr,
-             TILE: tl.constexpr, PAD: tl.constexpr, RESIDENT: tl.constexpr,
-             PRECISION: tl.constexpr):
-    """Rates r_0 .. r_T of one run and tile of trials. W [pre, post], W_x [n_in, post]; step = B
-    N; FEW: number of inputs, or 0 where their drive lies in `rates` already."""
+             OF_RATES: tl.constexpr, OUTER: tl.constexpr, EACH: tl.constexpr,
+             ACTIVATION: tl.constexpr, BIAS: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr,
+             RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
+    """Rates r_0 .. r_T, and slopes where OUTER, of one run and tile of trials. W [pre, post], W_x
+    [n_in, post]; step = B N; FEW: number of inputs, or 0 where their drive lies in `rates`."""
     run, first = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64) * TILE
     trial, n = tl.arange(0, TILE), tl.arange(0, PAD)
     real = first + trial < B
     here, there = trial[:, None] * N + n[None, :], real[:, None] & (n < N)[None, :]
     rates += run * (T + 1) * step + first * N
+    slopes += run * T * step + first * N
+    a, o = _leak(inside, n, N, EACH), _leak(outside, n, N, EACH)
     x += run * x_run + first * FEW
     W += run * W_run
     W_x += run * W_x_run
     s = tl.load(start + run * start_run + first * N + here, mask=there, other=0.)
-    r = s
-    if FORM == "current": r = _rate(s, ACTIVATION)
+    r = s if OF_RATES else _rate(s, ACTIVATION)
     tl.store(rates + here, r, mask=there)
     bias = tl.zeros((PAD,), tl.float32)
     if BIAS: bias = tl.load(b + run * b_run + n, mask=n < N, other=0.)
@@ -112,11 +123,14 @@ def _forward(W, W_x, b, x, start, rates,                 # in memory
         if FEW: drive = _outer(x, W_x, trial, n, real, N, FEW, PAD) + bias[None, :]
         else: drive = tl.load(rates + here, mask=there, other=0.) + bias[None, :]
         drive += _product(r, kept, W, n, N, PAD, RESIDENT, PRECISION)
-        s = alpha * s + (1 - alpha) * drive
-        r = _rate(s, ACTIVATION)
-        if FORM == "rate": s = r
+        u = a * s + (1 - a) * drive
+        r = _rate(u, ACTIVATION)
+        if OUTER:
+            tl.store(slopes + here, _slope(r, ACTIVATION), mask=there)
+            r = o * s + (1 - o) * r
+        s = r if OF_RATES else u
         tl.store(rates + here, r, mask=there)
-        x += B * FEW
+        slopes, x = slopes + step, x + B * FEW
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #079a8365
 LARGEST, FEW = 512, 8        # units; inputs or outputs that are multiplied within the kernel
@@ -174,10 +188,9 @@ def forward(
     b_out:Tensor|None,
     inputs:Tensor,         # [time, trial, n_in] or [run, time, trial, n_in]
     start:Tensor,          # the initial state s_0 [run, trial, unit]
-    alpha:float,           # leak factor, 0 <= alpha < 1
-    form:str,              # current or rate
-    activation:str,        # one of ACTIVATIONS
-) -> tuple[Tensor, tuple]:        # outputs [run, time, trial, n_out]; the tape for `backward`
+    dynamics:Dynamics,
+    noise:Noise|None=None,
+) -> tuple[Tensor, Tape]:         # outputs [run, time, trial, n_out]; the tape for `backward`
     """Outputs of every network (Eq. 1), and what the backward pass will need; ValueError for
     what these kernels cannot do."""
     if not serves(W_h):
@@ -185,88 +198,99 @@ def forward(
                          f"got {W_h.dtype} and {W_h.shape[-1]} on {W_h.device}: use "
                          "rnnbio.kernels.batched")
     runs, n, n_in, T, B, _ = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
-    rates = W_h.new_empty(runs, T + 1, B, n)
+    check_more(dynamics, noise, None, inputs, start)
+    form, rates = _form(dynamics), W_h.new_empty(runs, T + 1, B, n)
+    slopes = W_h.new_empty(runs, T, B, n) if form["OUTER"] else None
     x, W, W_x, start = map(_inner, (inputs.expand(runs, -1, -1, -1), W_h.mT, W_x.mT, start))
     bias = _inner(rates if b is None else b)
-    few = n_in if n_in <= FEW else 0
+    few = n_in if n_in <= FEW and noise is None else 0
     if not few: torch.bmm(_over_time(x), W_x, out=_over_time(rates[:, 1:]))
-    launch = _launch(_forward, runs, n, B, W_h, FORM=form, ACTIVATION=activation,
-                     BIAS=b is not None, FEW=few)
-    launch(W, W_x, bias, x, start, rates, float(alpha), T, B, n, B * n,
+    if noise: rates[:, 1:] += noise_of(noise, T, B, n, rates)
+    launch = _launch(_forward, runs, n, B, W_h, **form, BIAS=b is not None, FEW=few)
+    launch(W, W_x, bias, x, start, *_leaks(dynamics, W_h), rates,
+           rates if slopes is None else slopes, T, B, n, B * n,
            *(t.stride(0) for t in (W, W_x, bias, x, start)))
     outputs = _over_time(rates[:, 1:]) @ w.mT
     if b_out is not None: outputs += b_out[:, None]
-    return outputs.view(runs, T, B, -1), (rates, inputs)
+    return outputs.view(runs, T, B, -1), Tape(rates, slopes, inputs, dynamics, None)
+
+@lru_cache(maxsize=64)
+def _filled(number, n, dtype, device) -> Tensor:
+    return torch.full((n,), number, dtype=dtype, device=device)
+
+# %% ../../nbs/lib/92_kernels_gpu.ipynb #dd2b6bf6
+def _form(dynamics) -> dict:
+    "Is the state the rate, does it leak beside f, has each unit leaks of its own?"
+    each = [isinstance(leak, Tensor) for leak in dynamics[1:3]]
+    return dict(OF_RATES=dynamics.of_rates, OUTER=each[1] or dynamics.outside != 0, EACH=any(each),
+                ACTIVATION=dynamics.activation)
+
+def _leaks(dynamics, like) -> tuple[Tensor, Tensor]:
+    "a and o of each unit."
+    return tuple(v if isinstance(v, Tensor) else _filled(v, like.shape[-1], like.dtype, like.device)
+                 for v in dynamics[1:3])
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #b82e71f4
 @triton.jit
-def _backward(rates, error, F, M, credit,              # in memory
-              alpha, window, T, B, N, step,            # numbers
+def _backward(rates, slopes, error, F, M, inside, outside, credit,              # in memory
+              window, T, B, N, step, back_to,          # numbers
               error_run, F_run, M_run,                 # from one run to the next
-              FORM: tl.constexpr, ACTIVATION: tl.constexpr, BACK: tl.constexpr, GATE: tl.constexpr,
-              LEAK: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr,
-              RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
-    """(1 - alpha) c_1 .. c_T of one run and tile of trials. F [n_out, unit], M [post, pre]; FEW:
-    number of outputs, or 0 where the direct credit lies in `credit` already."""
+              OF_RATES: tl.constexpr, OUTER: tl.constexpr, EACH: tl.constexpr,
+              ACTIVATION: tl.constexpr, BACK: tl.constexpr, GATE: tl.constexpr, LEAK: tl.constexpr,
+              FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr, RESIDENT: tl.constexpr,
+              PRECISION: tl.constexpr):
+    """kappa c_t of one run and tile of trials, back to step `back_to`. F [n_out, unit], M [post,
+    pre]; FEW: number of outputs, or 0 where direct credit lies in `credit` already."""
     run, first = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64) * TILE
     trial, n = tl.arange(0, TILE), tl.arange(0, PAD)
-    real = first + trial < B
-    here, there = trial[:, None] * N + n[None, :], real[:, None] & (n < N)[None, :]
-    rates += (run * (T + 1) + T) * step + first * N
+    real, here = first + trial < B, trial[:, None] * N + n[None, :]
+    there = real[:, None] & (n < N)[None, :]
+    a, o = _leak(inside, n, N, EACH), _leak(outside, n, N, EACH)
+    kappa = (1 - a) * (1 - o)
+    if not LEAK: a, o = a * 0, o * 0
     last = tl.cast(T - 1, tl.int64)
-    credit += (run * T + last) * step + first * N
+    at = (run * T + last) * step + first * N
+    slopes, credit = slopes + at, credit + at
+    rates += at + (run + 1) * step
     error += run * error_run + (last * B + first) * FEW
-    F += run * F_run
-    M += run * M_run
-    later = tl.zeros((TILE, PAD), tl.float32)
-    kept = _kept(M, n, N, PAD, RESIDENT and BACK)
-    for i in range(T):                                     # i steps before the last
-        slope = _slope(tl.load(rates + here, mask=there, other=0.), ACTIVATION)
-        if FEW: direct = _outer(error, F, trial, n, real, N, FEW, PAD)
+    kept = _kept(M + run * M_run, n, N, PAD, RESIDENT and BACK)
+    later, e, free, zero = (tl.zeros((TILE, PAD), tl.float32),) * 4
+    for i in range(T - back_to):                           # i steps before the last
+        if OUTER: slope = tl.load(slopes + here, mask=there, other=0.)
+        else: slope = _slope(tl.load(rates + here, mask=there, other=0.), ACTIVATION)
+        if FEW: direct = _outer(error, F + run * F_run, trial, n, real, N, FEW, PAD)
         else: direct = tl.load(credit + here, mask=there, other=0.)
-        gated, free = (1 - alpha) * direct, tl.zeros((TILE, PAD), tl.float32)
+        e, free = (o * e + kappa * direct, o * free) if OUTER else (kappa * direct, zero)
+        if OF_RATES: e += a * later
+        else: free += a * later
         if BACK:
-            returned = (1 - alpha) * _product(later, kept, M, n, N, PAD, RESIDENT, PRECISION)
-            returned = tl.where(i % window == 0, 0., returned)
-            if GATE: gated += returned
-            else: free += returned
-        if LEAK:
-            if FORM == "rate": gated += alpha * later
-            else: free += alpha * later
-        later = slope * gated + free
+            returned = _product(later, kept, M + run * M_run, n, N, PAD, RESIDENT, PRECISION)
+            returned = tl.where(i % window == 0, 0., kappa * returned)
+            e, free = (e + returned, free) if GATE else (e, free + returned)
+        later = slope * e + free
         tl.store(credit + here, later, mask=there)
-        rates -= step
-        credit -= step
-        error -= B * FEW
+        rates, slopes, credit, error = rates - step, slopes - step, credit - step, error - B * FEW
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #08fb2440
 def backward(
-    tape:tuple,                # of `forward`
+    tape:Tape,                 # of `forward`
     error:Tensor,              # dLoss/dy [run, time, trial, n_out]
-    feedback:Tensor,           # F [run, unit, n_out]
-    back:Tensor|None,          # M [run, post, pre], or None
-    hop:Tensor|None,           # mean weights of one hop [run, post, pre], or None
-    alpha:float,               # these and the rest as for `batched.credit_of`
-    form:str,
-    activation:str,
-    gate:bool=True,
-    leak:bool=True,
-    window:int|None=None,
+    way:Way,
+    push:Tensor|None=None,     # what acts on the rates besides [run, time, trial, unit]
+    settle:int=0,              # steps at the start that get no credit
 ) -> tuple[Tensor, ...]:       # gradients of W_h, W_x, b, w, b_out
-    "Gradients of every network (Eq. 3)."
-    rates, inputs = tape
+    "Gradients of every network (Eq. 4)."
+    rates, slopes, inputs, dynamics, _ = tape
+    slopes = rates if slopes is None else slopes
     (runs, T, B, n_out), n = error.shape, rates.shape[-1]
-    error, F, M = map(_inner, (error, feedback.mT, rates if back is None else back))
-    credit = torch.empty_like(rates[:, 1:], memory_format=torch.contiguous_format)
-    few = n_out if n_out <= FEW and hop is None else 0
-    if not few: torch.bmm(_over_time(error), F, out=_over_time(credit))
-    if hop is not None:
-        heard = ACTIVATIONS[activation][1](rates[:, 2:]) * credit[:, 1:]
-        _over_time(credit[:, :-1]).baddbmm_(_over_time(heard), hop, alpha=1 - alpha)
-    launch = _launch(_backward, runs, n, B, rates, FORM=form, ACTIVATION=activation,
-                     BACK=back is not None, GATE=gate, LEAK=leak, FEW=few)
-    launch(rates, error, F, M, credit, float(alpha), window or T, T, B, n, B * n,
-           *(t.stride(0) for t in (error, F, M)))
+    few = n_out if n_out <= FEW and way.hop is None and push is None else 0
+    credit = rates.new_empty(runs, T, B, n) if few else direct_credit(tape, error, way, push)
+    credit[:, :settle] = 0
+    error, F, M = map(_inner, (error, way.feedback.mT, rates if way.back is None else way.back))
+    launch = _launch(_backward, runs, n, B, rates, **_form(dynamics),
+                     BACK=way.back is not None, GATE=way.gate, LEAK=way.leak, FEW=few)
+    launch(rates, slopes, error, F, M, *_leaks(dynamics, rates), credit, way.window or T, T, B, n,
+           B * n, settle, *(t.stride(0) for t in (error, F, M)))
     c, error, x = (_over_time(t) for t in (credit, error, inputs.expand(runs, -1, -1, -1)))
     return (c.mT @ _over_time(rates[:, :-1]), c.mT @ x, c.sum(1),
             error.mT @ _over_time(rates[:, 1:]), error.sum(1))

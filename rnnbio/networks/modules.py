@@ -99,9 +99,11 @@ def to_rnn(
 ) -> tuple[nn.RNN, nn.Linear]:     # copies: inputs [time, trial, n_in] -> rates; the readout
     "One network as torch's own RNN and a linear readout; ValueError where it is none."
     check_params(model, params)
-    if model.alpha != 0 or model.activation not in ("relu", "tanh") or params.h0 is not None:
-        raise ValueError("model must have no memory (alpha = 0), relu or tanh, and start from 0, "
-                         f"as torch.nn.RNN does; got {model}")
+    plain = model.alpha == 0 and model.readout == "linear" and not model.noise
+    if not plain or model.activation not in ("relu", "tanh") or params.h0 is not None:
+        raise ValueError("model must have no memory (alpha = 0), no noise, relu or tanh, outputs "
+                         "of any size, and start from 0, as torch.nn.RNN does; got "
+                         f"{model}")
     p = params[place("run", run, len(params))].map(lambda t: t.detach().clone())
     how = dict(bias=model.bias, dtype=params.dtype, device=params.device)
     rnn = nn.RNN(model.n_in, model.n_hidden, nonlinearity=model.activation, **how)

@@ -6,11 +6,14 @@
 __all__ = ['autograd_gradient', 'online_gradient']
 
 # %% ../../nbs/lib/31_oracles.ipynb #0d6026f2
+from dataclasses import replace
 import torch
 from torch import Tensor
 from ..base.checks import checked
-from ..kernels.batched import ACTIVATIONS
-from ..networks.models import LeakyRNN, Params, start_state
+from ..kernels.batched import ACTIVATIONS, LAND, Landing
+from ..networks.dynamics import skips_of
+from ..networks.models import READOUTS, LeakyRNN, Params, start_state
+from .costs import cost, rate_push
 from .rules import Rule, back_matrix, feedback_matrix, get_rule, gradient, type_mean
 from ..base.trials import Trials
 
@@ -21,6 +24,10 @@ def autograd_gradient(
     params:Params,
     trials:Trials,
     rule="bptt",        # a name or a Rule
+    costs:tuple=(),     # these as for `gradient`
+    step:int=0,
+    skips:tuple=(),
+    beta:float=1.,
 ) -> tuple[Tensor, Params]:   # loss [run], gradient
     """The gradient of a rule by automatic differentiation with parts detached; RuntimeError when
     it leaves a trained tensor without gradient."""
@@ -28,10 +35,14 @@ def autograd_gradient(
     leaves = {name: t.detach().clone().requires_grad_(name != "h0")
               for name, t in params.tensors().items()}
     p = Params(**leaves, seeds=params.seeds)
-    rates, outputs = _run_detached(model, p, trials.inputs, rule)
-    loss = trials.loss(outputs)
-    goal = loss.sum()
-    if rule.hop: goal = goal + (rates * _hop(model, p, rule, goal, rates, outputs)).sum()
+    rates, slopes, logits = _run_detached(model, p, trials, rule, step,
+                                          skips_of(skips, beta, trials))
+    loss = trials.loss(READOUTS[model.readout](logits))
+    goal = (loss + cost(costs, p, trials, rates)).sum()
+    if rule.hop:
+        error = torch.autograd.grad(loss.sum(), logits, retain_graph=True)[0]
+        push = rate_push(costs, trials, rates.detach())
+        goal = goal + (rates * _hop(model, p, rule, slopes, error, push)).sum()
     trained = {name: t for name, t in leaves.items() if name != "h0"}
     grads = torch.autograd.grad(goal, list(trained.values()), allow_unused=True)
     lost = [name for name, g in zip(trained, grads) if g is None]
@@ -39,43 +50,58 @@ def autograd_gradient(
     return loss.detach(), Params(**dict(zip(trained, grads)), seeds=params.seeds)
 
 # %% ../../nbs/lib/31_oracles.ipynb #a898a89a
-def _run_detached(model, p, inputs, rule):
-    """Rates and outputs [run, time, trial, ...]: the numbers of the model, with the derivatives of
-    the rule."""
-    f, a = ACTIVATIONS[model.activation][0], model.alpha
-    x, T = inputs.expand(len(p), -1, -1, -1), inputs.shape[-3]
+def _run_detached(model, p, trials, rule, step, skips):
+    """Rates, slopes and outputs before the readout's own nonlinearity [run, time, trial, ...]: the
+    numbers of the model, with the derivatives of the rule."""
+    f, slope = ACTIVATIONS[model.activation]
+    x = trials.inputs.expand(len(p), -1, -1, -1)
+    (T, trial), B = x.shape[1:3], feedback_matrix(rule, p).detach()
+    noise, how = model.heard(p, T, trial, step), model.dynamics(x)
     bias, bias_out = (0 if v is None else v[:, None] for v in (p.b, p.b_out))
-    B, M = feedback_matrix(rule, p).detach(), back_matrix(rule, p)
-    M = None if M is None else M.detach()
-    exact = rule.back == "full" and rule.gate and rule.mu == 1
-    # u: the argument of the nonlinearity; in the current form it is the state
-    u = h = start_state(p, x.shape[2])
-    rates, outputs = [], []
+    state = twin = start_state(p, trial)
+    landings, rates, slopes, logits = [Landing(skips, state) for _ in "st" if skips], [], [], []
     for t in range(T):
-        r = model.rate(h)
-        cut = rule.window and (T - t) % rule.window == 0
-        recurrent = (r if exact and not cut else r.detach()) @ p.W_h.mT
-        if rule.back in ("diagonal", "types") and not cut:
-            recurrent = recurrent + ((r - r.detach()) if rule.gate else (u - u.detach())) @ M.mT
-        u = a * (h if rule.leak else h.detach()) + (1 - a) * (recurrent + x[:, t] @ p.W_x.mT + bias)
-        h = u if model.form == "current" else f(u)
-        r = model.rate(h)
-        if rule.feedback == "symmetric":
-            through = r @ p.w.mT
-        else:
-            through = r.detach() @ p.w.mT + (r - r.detach()) @ B
-        rates.append(r)
-        outputs.append(through + bias_out)
-    return torch.stack(rates, 1), torch.stack(outputs, 1)
+        if t == trials.settle: state, twin = _given(landings, state, twin)
+        r, told = model.rate(state), _told(rule, model.rate(state), twin, p, T - t)
+        held = [v if rule.leak else v.detach() for v in (state, twin)]
+        now = told + x[:, t] @ p.W_x.mT + bias + (0 if noise is None else noise[:, t])
+        u = how.inside * held[0] + (1 - how.inside) * now
+        new = [how.outside * v + (1 - how.outside) * w for v, w in zip(held, (f(u), u))]
+        if not how.of_rates: new = [u, u]
+        for k, landing in enumerate(landings): new[k] = landing(t + 1, new[k], (state, twin)[k])
+        if not how.of_rates: u = new[0]
+        if not rule.leak: _given(landings)
+        state, twin = new
+        r = model.rate(state)
+        through = (r @ p.w.mT if rule.feedback == "symmetric"
+                   else r.detach() @ p.w.mT + (r - r.detach()) @ B)
+        r = r if t >= trials.settle else r.detach()
+        for seen, v in (rates, r), (slopes, slope(f(u))), (logits, through + bias_out):
+            seen.append(v)
+    return torch.stack(rates, 1), torch.stack(slopes, 1).detach(), torch.stack(logits, 1)
+
+# %% ../../nbs/lib/31_oracles.ipynb #cc5b0e16
+def _told(rule, r, twin, p, left):
+    "What units tell each other, `left` steps before the end, with the derivative of the rule."
+    cut = rule.window and left % rule.window == 0
+    if rule.back == "full" and rule.gate and rule.mu == 1 and not cut: return r @ p.W_h.mT
+    told = r.detach() @ p.W_h.mT
+    if rule.back == "none" or cut: return told
+    seen = r if rule.gate else twin
+    return told + (seen - seen.detach()) @ back_matrix(rule, p).detach().mT
+
+def _given(landings, *states):
+    "As constants: states, and all that skips have in hand."
+    for landing in landings: landing.hand = [(a.detach(), m.detach()) for a, m in landing.hand]
+    return [s.detach() for s in states]
 
 # %% ../../nbs/lib/31_oracles.ipynb #9fcf0527
-def _hop(model, p, rule, goal, rates, outputs):
+def _hop(model, p, rule, slopes, error, push):
     "MDGL's message to each unit at each step, [run, time, trial, unit]."
     B, W = feedback_matrix(rule, p).detach(), type_mean(p.W_h, rule.types).detach()
-    error = torch.autograd.grad(goal, outputs, retain_graph=True)[0]
-    heard = model.slope(rates) * (error @ B[:, None].mT)
-    return torch.cat([(1 - model.alpha) * heard[:, 1:] @ W[:, None],
-                      torch.zeros_like(heard[:, :1])], 1).detach()
+    direct = error @ B[:, None].mT + (0 if push is None else push)
+    heard = model.dynamics(error).take * slopes * direct
+    return torch.cat([heard[:, 1:] @ W[:, None], torch.zeros_like(heard[:, :1])], 1).detach()
 
 # %% ../../nbs/lib/31_oracles.ipynb #36fa8b44
 @checked
@@ -84,40 +110,76 @@ def online_gradient(
     params:Params,
     trials:Trials,
     rule="bptt",        # a name or a Rule
+    costs:tuple=(),     # these as for `gradient`
+    step:int=0,
+    skips:tuple=(),
+    beta:float=1.,
 ) -> tuple[Tensor, Params]:   # loss [run], gradient
     """The gradient of a rule, computed forward in time with nothing stored but the present (Eqs.
     1 to 3)."""
-    rule = get_rule(rule)
-    if rule.back in ("full", "types"):
-        return gradient(model, params, trials, get_rule(rule, forward=True))
-    with torch.no_grad(): return _with_traces(model, params, trials, rule)
+    rule, more = get_rule(rule), (costs, step, skips, beta)
+    if rule.back in ("full", "types") or not rule.gate:
+        return gradient(model, params, trials, get_rule(rule, forward=True), *more)
+    with torch.no_grad(): return _with_traces(model, params, trials, rule, *more)
 
 # %% ../../nbs/lib/31_oracles.ipynb #420ff5e1
-def _with_traces(model, params, trials, rule):
-    a, n = model.alpha, model.n_hidden
-    hidden, outputs = model(params, trials.inputs)
+def _with_traces(model, params, trials, rule, costs, step, skips, beta):
+    n, skips = model.n_hidden, skips_of(skips, beta, trials)
+    states, outputs = model(params, trials.inputs, step, skips)
     error, B = trials.error(outputs), feedback_matrix(rule, params)
-    M, types = back_matrix(rule, params), type_mean(params.W_h, rule.types)
-    # diag M, [run, unit]
-    own = torch.zeros_like(params.W_h[:, 0]) if M is None else M.diagonal(dim1=1, dim2=2)
-    x = trials.inputs.expand(len(params), -1, -1, -1)
-    h = start_state(params, trials.inputs.shape[-2])
-    # [run, trial, post, what it received]
-    E = torch.zeros(*h.shape, n + model.n_in + 1, dtype=h.dtype, device=h.device)
-    total = w = b_out = 0
-    for t in range(x.shape[1]):
-        r = model.rate(h)
-        phi = model.slope(r)
-        kept = a * rule.leak + (1 - a) * own[:, None] * (phi if model.form == "current" else 1)
-        if model.form == "rate": kept = phi * kept
+    if model.readout == "sigmoid": error = error * outputs * (1 - outputs)
+    direct = error @ B[:, None].mT
+    if (push := rate_push(costs, trials, model.rate(states))) is not None: direct = direct + push
+    total, W = 0, type_mean(params.W_h, rule.types)
+    take = model.dynamics(direct).take
+    for t, P, before, phi in _traces(model, params, trials, rule, step, skips):
+        total = total + (direct[:, t, ..., None] * P).sum(1)
+        if rule.hop:
+            told = (take * phi * direct[:, t]) @ W
+            total = total + (told[..., None] * before).sum(1)
+    r, bias = model.rate(states), model.bias
+    grads = Params(total[..., :n], total[..., n:-1], torch.einsum("ktbo,ktbi->koi", error, r),
+                   total[..., -1] if bias else None, error.sum((1, 2)) if bias else None,
+                   seeds=params.seeds)
+    for c in costs:
+        if c.of != "rates" and (v := getattr(params, c.of)) is not None:
+            grads = replace(grads, **{c.of: getattr(grads, c.of) + c.slope(v)})
+    return trials.loss(outputs), grads
+
+# %% ../../nbs/lib/31_oracles.ipynb #9fbdce39
+def _traces(model, params, trials, rule, step, skips):
+    """Of each step: how much each rate changes with what it received (P), the same one step
+    before [run, trial, post, what it received], and slopes."""
+    f, slope = ACTIVATIONS[model.activation]
+    x, M = trials.inputs.expand(len(params), -1, -1, -1), back_matrix(rule, params)
+    how, (T, B) = model.dynamics(x), x.shape[1:3]
+    rows = lambda v: v[:, None] if isinstance(v, Tensor) else v
+    a, o, take = (rows(v) for v in (how.inside, how.outside, how.take))
+    a, o = a * rule.leak, o * rule.leak
+    own = 0 if M is None else M.diagonal(dim1=1, dim2=2)[:, None, :, None]
+    state, noise = start_state(params, B), model.heard(params, T, B, step)
+    U = P = state.new_zeros(*state.shape, model.n_hidden + model.n_in + 1)
+    landing, trace = _mixing(skips, rule, state, P)
+    for t in range(T):
+        if t == trials.settle: P, U = 0 * P, 0 * U
+        if t <= trials.settle: trace = _mixing(skips, rule, state, P)[1]
+        r = model.rate(state)
         z = torch.cat([r, x[:, t], torch.ones_like(r[..., :1])], -1)
-        before, E = phi[..., None] * E, kept[..., None] * E + (1 - a) * z[:, :, None]
-        h = hidden[:, t]
-        r = model.rate(h)
-        L = model.slope(r) * (error[:, t] @ B.mT)
-        total = total + (L[..., None] * E).sum(1)
-        if rule.hop: total = total + (((1 - a) * L @ types)[..., None] * before).sum(1)
-        w, b_out = w + error[:, t].mT @ r, b_out + error[:, t].sum(1)
-    W_h, W_x, b = total[..., :n], total[..., n:-1], total[..., -1]
-    if not model.bias: b = b_out = None
-    return trials.loss(outputs), Params(W_h, W_x, w, b, b_out, seeds=params.seeds)
+        u = model.argument(params, state, x[:, t], 0. if noise is None else noise[:, t])
+        before, kept = P, (P if how.of_rates else U)
+        U = a * kept + take * (z[:, :, None] + own * P)
+        new = landing(t + 1, model.after(state, u), state)
+        if not how.of_rates: u, U = new, trace(t + 1, U, kept)
+        phi = slope(f(u))
+        P = phi[..., None] * U + o * P
+        if how.of_rates: P = trace(t + 1, P, before)
+        state = new
+        if t >= trials.settle: yield t, P, before, phi
+
+def _mixing(skips, rule, state, P):
+    "What skips do to states and to traces."
+    if skips is None: return [lambda t, new, before: new] * 2
+    cut = skips if rule.leak else skips._replace(flags=skips.flags & LAND)
+    way = Landing(cut, P.flatten(2))
+    return Landing(skips, state), lambda t, new, before: way(
+        t, new.flatten(2), before.flatten(2)).view_as(new)

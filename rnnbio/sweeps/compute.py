@@ -19,7 +19,7 @@ import time
 import traceback
 import warnings
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 import numpy as np
 import torch
@@ -235,8 +235,7 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
 def _networks(runs, task) -> tuple[LeakyRNN, Params]:
     "The networks of an ensemble before training."
     some = runs[0]
-    model = LeakyRNN(task.n_in, some.n_hidden, task.n_out, some.alpha, some.activation, some.bias,
-                     some.form)
+    model = some.model(task.n_in, task.n_out)
     params = [model.init([run.seed], run.recurrent, run.input, run.output,
                          dtype=getattr(torch, some.dtype)) for run in runs]
     return model, Params.cat(params).to(device=some.backend)
@@ -343,8 +342,10 @@ def load_networks(
 
 def _model(result) -> LeakyRNN:
     n, n_in = result.tensors["params/W_x"].shape
-    settings = [result.config[name] for name in ("alpha", "activation", "bias", "form")]
-    return LeakyRNN(n_in, n, len(result.tensors["params/w"]), *settings)
+    # what is left out of a configuration has its default
+    names = set(result.config) & {f.name for f in fields(LeakyRNN)} - {"n_hidden"}
+    return LeakyRNN(n_in, n, len(result.tensors["params/w"]),
+                    **{name: result.config[name] for name in names})
 
 # %% ../../nbs/lib/73_compute.ipynb #e5d8fd2b
 # the compiled kernels use all of a worker's threads, and must not be called from two

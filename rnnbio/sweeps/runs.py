@@ -16,14 +16,17 @@ from ..analyses.measures import MEASURES
 from ..base.checks import checked, count, one_of, plain, shown
 from ..base.machine import versions
 from ..base.registry import asked, settings_of
+from ..networks.dynamics import NOISES, SKIPS
 from ..networks.initializers import INITIALIZERS, gaussian, uniform
 from ..networks.models import LeakyRNN
+from ..rules.costs import COSTS
 from ..rules.rules import Rule
 from .store import key_of
 from ..tasks.base import TASKS, Task, get_task, is_environment
 from ..tasks.environments import Environment
 from ..training.flossing import FLOSSING
 from ..training.optimizers import OPTIMIZERS
+from ..training.schedule import RATES, STAGES
 from ..training.settings import Training
 
 # %% ../../nbs/lib/70_runs.ipynb #457be269
@@ -53,10 +56,13 @@ def setting(
     """A setting of a run; ValueError for data that no file could hold. Specifications are
     checked where they are made."""
     value = python_value(value)
+    if isinstance(value, (list, tuple)):
+        value = type(value)(spec_data(v) if is_dataclass(v) else v for v in value)
     return plain(name, value) if isinstance(value, (str, int, float, list, tuple, dict)) else value
 
 # %% ../../nbs/lib/70_runs.ipynb #b719f1ff
-REGISTRIES = TASKS, INITIALIZERS, OPTIMIZERS, FLOSSING      # of what has settings
+# of what has settings
+REGISTRIES = (TASKS, INITIALIZERS, OPTIMIZERS, FLOSSING, NOISES, SKIPS, COSTS, RATES, STAGES)
 
 def spec_data(spec) -> dict:
     "A specification as plain data; ValueError for what has no name."
@@ -88,7 +94,9 @@ def spec_of(data:dict):
 VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2,
             "train": 1}
 # versions of what is not part of every run; recorded where it is, from 2 on
-OPTIONS = {"floss": 1, "trained": 1, "keep_signs": 1, "keep_zeros": 1}
+OPTIONS = dict.fromkeys(("floss", "trained", "keep_signs", "keep_zeros", "noise", "costs", "rate",
+                         "skips", "schedule"), 1)
+LATER = {"readout": "linear"}      # defaults of settings that came later: left out likewise
 # measures that in version 1 looked into the padding, where a task has some
 AT_THE_END = ("representation_alignment", "cka", "sign_similarity", "kernel_alignment",
               "kernel_task_alignment", "kernel_rank")
@@ -105,10 +113,13 @@ class Run(Training):
     task:object                     # a name, its data, or a task; must be given
     task_options:dict|None = None   # of the task, where it is a name
     n_hidden:int = 64               # recurrent units
-    alpha:float = .8                # of its state a unit keeps so much per step: 1 - dt/tau
+    # of its state a unit keeps so much per step: 1 - dt/tau; one number, or one for each unit
+    alpha:float|tuple = .8
     activation:str = "relu"         # relu, tanh or linear
     bias:bool = True                # trained biases of units and outputs
-    form:str = "current"            # current (leak outside f) or rate (leak inside f)
+    form:str = "current"            # current, rate or rate_outer: where the leak stands
+    readout:str = "linear"          # of the outputs: linear or sigmoid
+    noise:object = None             # within: ou(size, tau), white(size), or None
     recurrent:object = gaussian()   # initializer of W_h, of `INITIALIZERS`
     input:object = uniform()        # of W_x
     output:object = uniform()       # of w
@@ -124,9 +135,7 @@ class Run(Training):
         one_of("dtype", self.dtype, ("float32", "float64"))
         one_of("backend", self.backend, ("cpu", "cuda"))
         count("seed", self.seed, 0)
-        for name, most in MOST.items():
-            if getattr(self, name) > most:
-                raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
+        _check_sizes(self)
         if isinstance(self.lr, tuple):
             raise ValueError(f"lr must be one number in a run, got {self.lr}")
         if (self.every is None) != (not self.measures):
@@ -135,7 +144,7 @@ class Run(Training):
         if self.trained and not self.bias and {"b", "b_out"} & set(self.trained):
             raise ValueError(f"trained={self.trained} names a bias, but the network has none "
                              "(bias=False)")
-        LeakyRNN(1, self.n_hidden, 1, self.alpha, self.activation, self.bias, self.form)
+        vars(self).update({name: getattr(self.model(1, 1), name) for name in ("alpha", "noise")})
         if self.task_options or is_environment(self.task): _check_options(self)
 
     def _name_task(self) -> None:
@@ -152,6 +161,11 @@ class Run(Training):
             task, options = data.get("kind"), {k: v for k, v in data.items() if k != "kind"}
         if not is_environment(task): one_of("task", task, TASKS)
         vars(self).update(task=task, task_options=options)
+
+    def model(self, n_in:int, n_out:int) -> LeakyRNN:
+        "Its network, with so many inputs and outputs."
+        return LeakyRNN(n_in, self.n_hidden, n_out, self.alpha, self.activation, self.bias,
+                        self.form, self.readout, self.noise)
 
     def training(self, **changes) -> Training:
         "How it learns, with some of it changed."
@@ -170,12 +184,11 @@ class Run(Training):
         if is_environment(self.task): options["neurogym"] = versions()["neurogym"]
         stamps = {name: registry.stamp(name) for registry, name in own(self)}
         return {name: v for name, v in data.items()
-                if v or name not in (*OPTIONS, "measures", "every")} | {
+                if (v or name not in (*OPTIONS, "measures", "every"))
+                and (name not in LATER or v != LATER[name])} | {
                     "versions": VERSIONS | options} | ({"own": stamps} if stamps else {})
 
-    def key(self) -> str:
-        "Its name in the store."
-        return key_of(self.config())
+    def key(self) -> str: return key_of(self.config())      # its name in the store
 
     def ensemble(self) -> str:
         """Runs that are equal in this can be trained together: only initializers, learning rate
@@ -187,7 +200,8 @@ class Run(Training):
 def _plain(value):
     "A field of a run as plain data."
     if isinstance(value, Rule): return _rule_data(value)
-    if not is_dataclass(value): return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple): return [_plain(v) for v in value]
+    if not is_dataclass(value): return value
     try: return dict(_kept_data(value))
     except TypeError: return spec_data(value)      # not hashable
 
@@ -196,6 +210,11 @@ def _rule_data(rule) -> dict: return json.loads(json.dumps(python_value(asdict(r
 
 @cache
 def _kept_data(spec): return tuple(spec_data(spec).items())
+
+def _check_sizes(run) -> None:
+    for name, most in MOST.items():
+        if getattr(run, name) > most:
+            raise ValueError(f"{name} must be at most {most}, got {getattr(run, name)}")
 
 def _check_options(run) -> None:
     "ValueError unless they make a task that can be stored."
@@ -225,6 +244,7 @@ def own(run) -> list[tuple]:
              *((TASKS, kind) for kind in _kinds(run.task_options)),
              *((INITIALIZERS, INITIALIZERS.name_of(spec))
                for name in ("recurrent", "input", "output") for spec in _inner(getattr(run, name))),
+             *((TASKS, TASKS.name_of(s.task)) for s in run.schedule if TASKS.name_of(s.task)),
              (OPTIMIZERS, OPTIMIZERS.name_of(run.optimizer)),
              *((MEASURES, name) for name in run.measures)]
     return [(registry, name) for registry, name in named if not registry.is_ours(name)]

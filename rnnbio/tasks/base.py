@@ -9,7 +9,7 @@ __all__ = ['BLOCK', 'PROBE_SEED', 'TASKS', 'as_trials', 'Task', 'check_task', 'i
 import importlib
 import re
 import threading
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 import numpy as np
 import torch
 from ..base.checks import checked, count, known_options, one_of, shown
@@ -119,6 +119,15 @@ class Task(_Keeps):
         """Trials that never train, always the same: for measures. Tasks with finite data hold
         some out."""
         return self.sample(n_trials, PROBE_SEED)
+
+    def coarser(self,
+        theta:int,     # so many steps in one
+    ) -> "Task":
+        "The same task in longer steps, where it has a setting dt; ValueError where it has none."
+        if not isinstance(getattr(self, "dt", None), (int, float)):
+            raise ValueError(f"task {self.name} has no setting dt: it cannot be taken in coarser "
+                             "steps")
+        return replace(self, dt=count("theta", theta) * self.dt)
 
     def block_bytes(self,
         n_trials:int,     # of a batch

@@ -6,7 +6,7 @@
 __all__ = ['SET_SEED', 'Wrapped', 'noisy', 'shifted', 'padded', 'finite']
 
 # %% ../../nbs/lib/27_wrappers.ipynb #4c0fbb71
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from ..base.checks import checked, count, real
@@ -45,7 +45,7 @@ class Wrapped(Task):
     def references(self) -> dict[str, float]: return self.task.references()
 
 def _with_inputs(trials:Trials, inputs) -> Trials:
-    return Trials(inputs, trials.targets, trials.mask, trials.response)
+    return replace(trials, inputs=inputs)
 
 # %% ../../nbs/lib/27_wrappers.ipynb #f74d932e
 @TASKS.add
@@ -99,7 +99,11 @@ class padded(Wrapped):
 
     def change(self, trials, seed, step):
         longer = lambda t: torch.cat([t, t.new_zeros(self.more, *t.shape[1:])])
-        return Trials(*map(longer, (trials.inputs, trials.targets, trials.mask, trials.response)))
+        # a period of their own, where there are any
+        period = None if trials.period is None else torch.cat(
+            [trials.period, trials.period.max().expand(self.more) + 1])
+        return replace(trials, **{name: longer(getattr(trials, name)) for name in
+                                  ("inputs", "targets", "mask", "response")}, period=period)
 
     def block_bytes(self, n_trials:int) -> int:
         "What is kept of each seed while it is trained."
@@ -131,7 +135,7 @@ class finite(Wrapped):
         order = self._kept(count("seed", seed, 0), epoch, lambda: generator(
             seed, f"order/{self.task.name}", epoch).permutation(self.size).astype(np.uint32))
         chosen = torch.from_numpy(order[batch * n_trials:(batch + 1) * n_trials].astype(int))
-        return self.whole.map(lambda t: t[:, chosen])
+        return self.whole.trials(chosen)
 
     def probe(self, n_trials:int) -> Trials: return self.task.probe(n_trials)
     def block_bytes(self, n_trials:int) -> int: return 4 * self.size

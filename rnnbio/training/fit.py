@@ -16,6 +16,7 @@ import xarray as xr
 from safetensors.torch import load as parse_tensors, save as tensor_bytes
 from ..base.checks import checked, parse_json, shown
 from ..base.machine import user_path, whole
+from ..networks.dynamics import NOISES
 from ..networks.models import LeakyRNN, Params, check_params
 from ..networks.modules import Network
 from ..rules.rules import Rule
@@ -97,7 +98,7 @@ def _packed(fit) -> bytes:
     # the format wants no shared memory
     own = lambda t: t.detach().cpu().clone().contiguous()
     weights = {f"params/{name}": own(t) for name, t in fit.params.tensors().items()}
-    about = dict(format=FIT_FORMAT, model=asdict(fit.model),
+    about = dict(format=FIT_FORMAT, model=_model_data(fit.model),
                  seeds=fit.params.seeds, rule=asdict(fit.rule),
                  optimizer=[type(fit.optimizer).__name__, asdict(fit.optimizer)],
                  dims={name: v.dims for name, v in fit.data.variables.items()},
@@ -113,6 +114,12 @@ def _fingerprint(said:str, tensors:dict) -> str:
         digest.update(f"{name}|{t.dtype}|{list(t.shape)}|".encode())
         digest.update(t.numpy().tobytes())
     return digest.hexdigest()
+
+# %% ../../nbs/lib/63_fit.ipynb #2f7d4dfb
+def _model_data(model) -> dict:
+    "As plain data; a noise by its name and settings."
+    noise = model.noise and {"kind": NOISES.name_of(model.noise)} | asdict(model.noise)
+    return asdict(model) | dict(noise=noise)
 
 # %% ../../nbs/lib/63_fit.ipynb #148756ec
 def _unpacked(data:bytes) -> Fit:

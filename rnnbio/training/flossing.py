@@ -15,7 +15,6 @@ from ..base.checks import checked, count, one_of, real, shown, tensor
 from ..base.registry import Registry
 from ..networks.initializers import draw
 from ..kernels import cpu
-from ..analyses.lyapunov import jacobian_times, slopes
 from ..networks.models import LeakyRNN, Params, check_inputs, check_params, start_state
 from .optimizers import adam
 from ..tasks.base import check_task
@@ -23,7 +22,7 @@ from ..tasks.base import check_task
 # %% ../../nbs/lib/65_flossing.ipynb #c8a3ce60
 def _step(model, params, slope, Q):
     "Orthonormal rows after one step, and R."
-    Z = jacobian_times(model, params, slope, Q)
+    Z = model.jacobian_times(params, slope, Q)
     if Q.shape[2] == 1:
         R = Z.norm(dim=-1, keepdim=True)
         return Z / R, R
@@ -56,22 +55,24 @@ def local_flossing_gradient(
     if Q.shape[2] == 1 and Q.device.type == "cpu":       # the case of zhang2024, compiled
         growth, grad = cpu.growth_and_gradient(params.W_h, params.W_x, params.b, inputs,
                                                start_state(params, inputs.shape[-2]), Q[:, :, 0],
-                                               model.alpha, model.form, model.activation)
+                                               model.dynamics(Q),
+                                               model.noise and model.noise.numbers(params.seeds))
         return growth[:, None], 2 * (growth - target)[:, None, None] * grad
-    T, B = inputs.shape[-3:-1]
-    total, grad = 0., 0.
+    (T, B), how = inputs.shape[-3:-1], model.dynamics(Q)
+    total, grad, of_rates = 0., 0., how.of_rates
+    take = how.take[:, None] if isinstance(how.take, Tensor) else how.take
     with torch.no_grad():
-        for slope in slopes(model, params, inputs):
+        for slope in model.slopes(params, inputs):
             after, R = _step(model, params, slope, Q)
             post, pre, gate = after, _over(Q, R), slope[:, :, None]
-            if model.form == "current": pre = gate * pre
-            else: post = gate * post
+            if of_rates: post = gate * post
+            else: pre = gate * pre
             # a sum over trials for each i
             grad = grad + post.permute(0, 2, 3, 1) @ pre.transpose(1, 2)
             total, Q = total + R.diagonal(dim1=-2, dim2=-1).log().mean(1), after
         exponents = total / T
-        outer = 2 / exponents.shape[1] * (exponents - target) * (1 - model.alpha) / (T * B)
-        return exponents, (outer[:, :, None, None] * grad).sum(1)
+        outer = 2 / exponents.shape[1] * (exponents - target) / (T * B)
+        return exponents, take * (outer[:, :, None, None] * grad).sum(1)
 
 def _over(Q, R):
     "Rows Q R^-1 e_i."
@@ -94,9 +95,9 @@ def full_flossing_gradient(
     W_h = params.W_h.detach().clone().requires_grad_()
     moving = replace(params, W_h=W_h)
     if "states" in detach:
-        given = (slope.detach() for slope in slopes(model, params, inputs))
+        given = (slope.detach() for slope in model.slopes(params, inputs))
     else:
-        given = slopes(model, moving, inputs)
+        given = model.slopes(moving, inputs)
     total = 0.
     with torch.enable_grad():
         for slope in given:

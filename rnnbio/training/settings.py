@@ -13,9 +13,12 @@ import numpy as np
 from ..analyses.measures import MEASURES
 from ..base.checks import checked, count, known_options, numbers, one_of, real, shown
 from ..base.help import arguments_of
+from ..networks.dynamics import SKIPS
+from ..rules.costs import COSTS, push_numbers
 from ..rules.rules import Rule, get_rule
 from .flossing import FLOSSING
 from .optimizers import OPTIMIZERS
+from .schedule import RATES, STAGES, stages_of
 
 # %% ../../nbs/lib/61_settings.ipynb #1458aedf
 TRAINABLE = ("W_h", "W_x", "w", "b", "b_out")      # the initial state h0 never learns
@@ -39,6 +42,10 @@ class Training:
     keep_signs:bool = False
     # synapses that are absent at the start stay absent: weights of W_h, W_x and w that are 0
     keep_zeros:bool = False
+    costs:tuple = ()                # on rates and weights: l1("rates", 1e-5), l2("W_h", .01), ...
+    rate:tuple = ()                 # schedules of the rate: decay(), warm_up(), cosine_decay()
+    skips:tuple = ()                # sctt(theta), dasc(theta), while a stage's beta is below 1
+    schedule:tuple = ()             # what changes on the way: stage(at, beta=, coarse=, task=)
     floss:object = None             # gradient flossing of W_h, before training or on the way
     measures:str|tuple = ()         # names of `MEASURES`; they need `every`
     every:int|None = None           # measured before every so many updates, and at the end
@@ -56,7 +63,12 @@ class Training:
         floss = None if self.floss is None else FLOSSING.of(self.floss)
         vars(self).update(rule=rule_of(self.rule), lr=tuple(rates) if several else rates[0],
                           optimizer=OPTIMIZERS.of(self.optimizer), trained=trained, floss=floss,
-                          measures=names("measures", self.measures, MEASURES))
+                          measures=names("measures", self.measures, MEASURES),
+                          costs=COSTS.several(self.costs, "costs"),
+                          rate=RATES.several(self.rate, "rate"),
+                          skips=SKIPS.several(self.skips, "skips"))
+        vars(self).update(schedule=stages_of(self.schedule, self.steps, self.skips))
+        push_numbers(self.costs)
         for name in ("keep_signs", "floss"):
             if getattr(self, name) and trained and "W_h" not in trained:
                 raise ValueError(f"{name} is about W_h, which trained={trained} leaves out")

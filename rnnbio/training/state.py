@@ -49,8 +49,8 @@ def shaped(state:State, like:Params) -> Params:
     "The rows of `flat` as parameters again; what is not trained as in `like`."
     old = like.tensors()
     parts = state.theta.split([old[name][0].numel() for name in state.trained], 1)
-    return Params(**old | {name: part.reshape(old[name].shape)
-                           for name, part in zip(state.trained, parts)}, seeds=like.seeds)
+    return Params.trusted(like.seeds, **old | {name: part.reshape(old[name].shape)
+                                               for name, part in zip(state.trained, parts)})
 
 # %% ../../nbs/lib/62_state.ipynb #83fc8483
 def start_state_of(params, steps, trained) -> State:

@@ -6,7 +6,7 @@
 __all__ = ['conditioned', 'task_aligned', 'Taught']
 
 # %% ../../nbs/lib/66_teacher.ipynb #0e441a14
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from ..base.checks import checked, count, real, shown, tensor
@@ -91,8 +91,7 @@ class Taught(Task):
         teacher = self.teachers[self.teachers.seeds.index(seed)]
         with torch.no_grad(): outputs = self.model(teacher, trials.inputs.to(teacher.dtype))[1][0]
         says = trials.at_last(outputs.argmax(-1))
-        return Trials(trials.inputs, says.expand(len(trials.inputs), -1), trials.mask,
-                      trials.response)
+        return replace(trials, targets=says.expand(len(trials.inputs), -1))
 
     def sample(self, n_trials:int, seed:int, step:int=0) -> Trials:
         return self.answers(self.task.sample(n_trials, seed, step), seed)

@@ -7,6 +7,7 @@ __all__ = ['DIVERGED', 'CAPTURE', 'WARM_UP', 'LOOK', 'Interrupted', 'measured_at
 
 # %% ../../nbs/lib/64_train.ipynb #c73ae4dc
 import contextlib
+from dataclasses import replace
 from functools import partial
 import numpy as np
 import torch
@@ -16,12 +17,14 @@ from ..analyses.measures import measure_of
 from ..base.checks import checked, count, one_of, shown
 from ..base.machine import progress_bar, stoppable
 from ..base.trials import Trials, check_targets
+from ..networks.dynamics import skips_of
 from ..networks.models import LeakyRNN, Params, check_params
-from ..rules.rules import training_gradient
+from ..rules.rules import check_answers, training_gradient
 from ..tasks.base import check_task
 from .ahead import Watched, batches, captured, shared_batch
 from .fit import Fit
 from .flossing import floss as floss_all
+from .schedule import parts, rate_at
 from .settings import takes_training
 from .state import State, flat, resumed, shaped, start_state_of
 
@@ -41,8 +44,19 @@ def _check_task(model, params, task, n_trials) -> Trials:
                          f"task.steps and n_trials say, got {shape} (shorter trials are padded, "
                          "with mask 0)")
     trials = trials.to(params.dtype)
-    check_targets(trials, model.n_out)
+    check_answers(model, trials)
     return trials
+
+# %% ../../nbs/lib/64_train.ipynb #dfca65b1
+def _watched(model, params, task, training) -> list:
+    "The parts of a training, each with its task watched; one task for all stages that share it."
+    check_task("task", task)
+    watched, found = {}, parts(model, task, training.schedule, training.steps)
+    for part in found:
+        if id(part.task) not in watched:
+            first = _check_task(part.model, params, part.task, training.n_trials)
+            watched[id(part.task)] = Watched(part.task, first, model.n_out)
+    return [replace(part, task=watched[id(part.task)]) for part in found]
 
 # %% ../../nbs/lib/64_train.ipynb #02ba18ba
 def _rates(lr, runs, like) -> Tensor:
@@ -97,17 +111,20 @@ def _measures(training, measure, task, start) -> dict:
 # %% ../../nbs/lib/64_train.ipynb #326454d6
 DIVERGED = 1e6     # times the first loss
 
-def _update(state:State, model, params, which, training, rates, laws, trials, n) -> Tensor:
+def _update(state:State, part, params, which, training, rates, laws, trials, n) -> Tensor:
     """The n-th update (from 1) of every run that has not diverged, in place; its losses and
     accuracies [2, run]. Nothing here waits for a GPU."""
     trials = trials if which is None else trials.map(lambda t: t[which])
-    loss, accuracy, grads = training_gradient(model, params, trials, training.rule)
+    skips = skips_of(training.skips, part.beta, trials)
+    loss, accuracy, grads = training_gradient(part.model, params, trials, training.rule,
+                                              training.costs, n - 1, skips)
     alive = state.diverged < 0
     state.first.copy_(torch.where(state.first.isnan(), loss, state.first))
     gradient, (signs, absent) = flat(grads, state.trained, params), laws
     if absent is not None: gradient.masked_fill_(absent, 0)
     # in place: for large networks memory is the limit
-    moved = training.optimizer.step(state.theta, gradient, state.memory, n)
+    moved = training.optimizer.step(state.theta, gradient, state.memory, n - part.since)
+    if training.rate: rates = rates * rate_at(training.rate, n - 1)
     moved = moved.mul_(rates[:, None]).add_(state.theta)
     if absent is not None: moved.masked_fill_(absent, 0)
     if signs is not None: (W := moved[:, :signs.shape[1]]).masked_fill_(W * signs < 0, 0)
@@ -121,29 +138,35 @@ def _update(state:State, model, params, which, training, rates, laws, trials, n)
 CAPTURE = True     # on a GPU, record the step as a graph, after ...
 WARM_UP = 3        # ... so many plain ones
 
-def _updates(state, model, params, task, training, rates, laws, measure):
+def _updates(state, model, params, training, rates, laws, measure, ahead):
     "Every update from where the state stands, one for each number that comes out: the step done."
     # a view: it follows the state
-    params, ahead = shaped(state, params), range(state.step, training.steps)
-    update = partial(_update, state, model, params, shared_batch(params.seeds, params.device),
-                     training, rates, laws)
-    floss, every = training.floss, training.every
-    for step, trials in zip(ahead, batches(task, training.n_trials, params.seeds, ahead,
-                                           model.n_out, params.dtype, params.device)):
-        if floss and (step == 0 or floss.every and step % floss.every == 0):
-            _floss(state, model, params, task.task, floss)
-        if every and step % every == 0: state.measured[step] = _measure(measure, model, params)
-        if step == ahead[0] + WARM_UP and _captures(params): update = captured(update, trials)
-        state.curves[..., step] = update(trials, step + 1)
-        state.step += 1
-        yield step
+    params, floss, every = shaped(state, params), training.floss, training.every
+    which = shared_batch(params.seeds, params.device)
+    for part in ahead:
+        update = partial(_update, state, part, params, which, training, rates, laws)
+        steps = range(max(part.steps.start, state.step), part.steps.stop)
+        for step, trials in zip(steps, batches(part.task, training.n_trials, params.seeds, steps,
+                                               model.n_out, params.dtype, params.device)):
+            if step == part.since: state.memory.clear()
+            if floss and (step == 0 or floss.every and step % floss.every == 0):
+                _floss(state, part.model, params, part.task.task, floss)
+            if every and step % every == 0: state.measured[step] = _measure(measure, model, params)
+            if step == steps[0] + WARM_UP and _captures(params, training, part):
+                update = captured(update, trials)
+            state.curves[..., step] = update(trials, step + 1)
+            state.step += 1
+            yield step
 
 def _floss(state, model, params, task, how) -> None:
     "Floss the networks that have not diverged."
     flossed = flat(floss_all(model, params, task, how, state.step)[0], state.trained)
     torch.where((state.diverged < 0)[:, None], flossed, state.theta, out=state.theta)
 
-def _captures(params) -> bool: return CAPTURE and params.device.type == "cuda"
+def _captures(params, training, part) -> bool:
+    "Is every step the same work, with other numbers?"
+    same = not (training.rate or part.model.noise or part.beta != 1)
+    return CAPTURE and same and params.device.type == "cuda"
 
 # %% ../../nbs/lib/64_train.ipynb #8908ae86
 class Interrupted(KeyboardInterrupt):
@@ -192,7 +215,7 @@ def _measure_end(state, measure, model, params, training) -> None:
     for at in measured_at(training.steps, training.every): state.measured.setdefault(at, last)
 
 # %% ../../nbs/lib/64_train.ipynb #d0be6140
-def _labelled(state, rates, params, task, training) -> xr.Dataset:
+def _labelled(state, rates, params, tasks, training) -> xr.Dataset:
     loss, accuracy = state.curves.double().cpu().numpy()
     data = dict(loss=(("run", "step"), loss), accuracy=(("run", "step"), accuracy),
                 diverged=("run", state.diverged.cpu().numpy()),
@@ -203,9 +226,11 @@ def _labelled(state, rates, params, task, training) -> xr.Dataset:
     coords = dict(seed=("run", list(params.seeds)),
                   step=np.arange(loss.shape[-1])) | (dict(at=list(state.measured))
                                                      if state.measured else {})
-    name = getattr(task.task, "name", type(task.task).__name__)
-    lost = ["run {} (seed {}), batch {}: {}".format(i, seed, *task.lost[seed])
-            for i, seed in enumerate(params.seeds) if seed in task.lost]
+    names = [getattr(t.task, "name", type(t.task).__name__) for t in tasks]
+    name = ", then ".join(dict.fromkeys(names))
+    gone = {seed: why for t in reversed(tasks) for seed, why in t.lost.items()}
+    lost = ["run {} (seed {}), batch {}: {}".format(i, seed, *gone[seed])
+            for i, seed in enumerate(params.seeds) if seed in gone]
     floss = repr(training.floss) if training.floss else ""
     attrs = {"task": name, "n_trials": training.n_trials, "floss": floss, "lost": lost}
     return xr.Dataset(data, coords, {k: v for k, v in attrs.items() if v})
@@ -245,14 +270,14 @@ def train(
         raise TypeError(f"watch must be a function of the state or None, got {shown(watch)}")
     rates, measure = (_rates(training.lr, len(params), params.W_h),
                       _measures(training, measure, task, params))
-    task = Watched(task, _check_task(model, params, task, training.n_trials), model.n_out)
+    ahead = _watched(model, params, task, training)
     state, laws = _begun(params, training, resume)
     fit = lambda: Fit(model, shaped(state, params), training.rule, training.optimizer,
-                      _labelled(state, rates, params, task, training))
+                      _labelled(state, rates, params, [part.task for part in ahead], training))
     with _full_precision(params.device), stoppable() as asked, \
          progress_bar(training.steps - state.step, f"{training.rule.name}, {len(params)} runs",
                       progress) as bar:
-        for step in _updates(state, model, params, task, training, rates, laws, measure):
+        for step in _updates(state, model, params, training, rates, laws, measure, ahead):
             if watch: watch(state.copy())
             if asked.stop: raise Interrupted(fit(), state)
             bar.update()
