@@ -29,6 +29,7 @@ from .compute import (client_of, compute, run_bytes, scratch_bytes, seconds_per_
 from ..base.curves import final_loss
 from ..base.help import arguments_of
 from ..base.machine import pick_device
+from ..base.registry import asked
 from ..networks.initializers import gaussian
 from ..rules.rules import Rule
 from .runs import Run, python_value, setting, spec_data, spec_of, task_of
@@ -229,6 +230,7 @@ def run_of(settings:dict) -> Run:
 def label(value):
     "A setting as an axis shows it."
     if isinstance(value, Rule): return value.name
+    if isinstance(value, (list, tuple)): return ", ".join(map(_short, value)) or "none"
     if isinstance(value, dict) and "kind" in value: value = spec_of(value)
     if isinstance(value, Task):
         kind, *options = spec_data(value).items()
@@ -236,6 +238,12 @@ def label(value):
         return kind[1] + (f"({options})" if options else "")
     if value is None: return "none"
     return value if isinstance(value, (str, int, float, bool)) else repr(value)
+
+def _short(value) -> str:
+    "One of several: a specification with what is asked of it."
+    if not (isinstance(value, dict) and "kind" in value): return str(label(value))
+    spec = spec_of(value)
+    return f"{value['kind']}({', '.join(f'{k}={v!r}' for k, v in asked(spec).items())})"
 
 # %% ../../nbs/lib/71_sweep.ipynb #6ff4c216
 def _data(value):

@@ -21,17 +21,20 @@ from ..base.trials import Trials, check_targets
 # %% ../../nbs/lib/21_tasks.ipynb #894f7fc5
 @checked
 def as_trials(
-    arrays:dict[str, np.ndarray],    # inputs, targets, mask and, if it is not the mask, response
+    # inputs, targets, mask and, where there are some, response, period, settle: as in `Trials`
+    arrays:dict,
 ) -> Trials:
     "A batch from numpy arrays; real numbers as float32."
     if not isinstance(arrays, dict):
         raise TypeError("arrays must be a dictionary with inputs, targets and mask, got "
                         f"{shown(arrays)}")
-    known_options("a batch", arrays, ("inputs", "targets", "mask", "response"))
+    known_options("a batch", arrays, [f.name for f in fields(Trials)])
     if missing := {"inputs", "targets", "mask"} - set(arrays):
         raise TypeError("arrays must hold inputs, targets and mask, but lack "
                         f"{', '.join(sorted(missing))}")
-    return Trials(**{name: _tensor(name, a) for name, a in arrays.items()})
+    settle = arrays.get("settle", 0)
+    return Trials(**{name: _tensor(name, a) for name, a in arrays.items() if name != "settle"},
+                  settle=settle)
 
 def _tensor(name:str, array) -> torch.Tensor:
     a = np.asarray(array)
@@ -92,7 +95,7 @@ class Task(_Keeps):
 
     def draw(self, rng:np.random.Generator, n_trials:int) -> dict[str, np.ndarray]:
         """inputs, targets, mask and, if it is not the mask, response of that many fresh trials,
-        [time, trial, ...], float64."""
+        [time, trial, ...], float64; also the period of each step, and how many settle."""
         raise NotImplementedError(f"task {self.name} must say how to draw trials")
 
     def references(self) -> dict[str, float]:
