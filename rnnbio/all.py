@@ -28,7 +28,8 @@ from .networks.modules import Network, from_modules, from_rnn, to_rnn
 # rules
 from .rules.costs import COSTS, l1, l2
 from .rules.rules import (
-    RULES, Rule, credit_reach, dale_types, get_rule, gradient, gradient_alignment, type_mean)
+    RULES, Rule, answers, credit_reach, dale_types, get_rule, gradient, gradient_alignment,
+    type_mean)
 
 # analyses
 from .analyses.curvature import (
@@ -56,7 +57,7 @@ from .theory.two_layers import (
 from .training.fit import Fit
 from .training.flossing import floss, flossing
 from .training.optimizers import OPTIMIZERS, adam, clipped_sgd, get_optimizer, sgd
-from .training.schedule import RATES, STAGES, cosine_decay, decay, stage, warm_up
+from .training.schedule import RATES, STAGES, cosine_decay, decay, stage, until, warm_up
 from .training.settings import Training
 from .training.state import State
 from .training.teacher import Taught, conditioned, task_aligned

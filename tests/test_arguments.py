@@ -235,6 +235,7 @@ EXAMPLES = {
     "dynamics.dasc": dict(theta=4),
     "dynamics.skips_of": dict(skips=(sctt(4),), beta=.5),
     "seeds.words": dict(stream="noise"),
+    "schedule.until": dict(level=0.5),
     "schedule.stage": dict(at=3, beta=.5),
     "seeds.generator": dict(stream="x"),
     "store.canonical": dict(data={"a": 1}),

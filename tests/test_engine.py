@@ -125,6 +125,58 @@ def test_a_sweep_of_everything_and_back(tmp_path):
     assert len(params) == 3
 
 
+def test_a_run_stops_when_it_is_good_enough(tmp_path):
+    """Each by its own score; frozen then, resumed with the same bits, and recorded."""
+    task, model = Held(), LeakyRNN(1, 6, 2, alpha=0.5)
+    params, states = model.init(range(3), gaussian(0.8)), []
+    how = until(0.03, every=5, times=2, score="loss", n_trials=20)
+    settings = dict(lr=1e-2, steps=200, until=how, progress=False)
+    fit = train(model, params, task, **settings, watch=states.append)
+    plain = train(model, params, task, lr=1e-2, steps=200, progress=False)
+    stopped = fit.data.stopped.values
+    # one of them never gets there
+    assert stopped[0] == -1 and stopped[1] != stopped[2] and (stopped[1:] % 5 == 0).all()
+    assert np.isfinite(fit.loss[0]).all()
+    for k, end in list(enumerate(stopped))[1:]:
+        score, loss = fit.data.score.values[k], fit.loss.values[k]
+        reached = score[: end // 5] <= 0.03
+        assert reached[-2:].all() and not (reached[1:-1] & reached[:-2]).any()
+        assert np.isnan(score[end // 5 :]).all() and np.isnan(loss[end:]).all()
+        np.testing.assert_array_equal(loss[:end], plain.loss.values[k, :end])
+        alone = train(model, params[k], task, **settings)
+        assert torch.equal(alone.params.W_h[0], fit.params.W_h[k])
+    resumed = train(model, params, task, **settings, resume=states[stopped[2] + 2])
+    assert resumed.data.identical(fit.data)
+    sweep = Sweep(task="held", seed=range(3), n_hidden=6, alpha=0.5, gain=0.8, lr=1e-2, steps=200,
+                  until=how, record=10)
+    found = sweep.run(store=tmp_path, progress=False)
+    np.testing.assert_array_equal(found.stopped, stopped)
+    np.testing.assert_array_equal(found.step, np.arange(0, 200, 10))
+    np.testing.assert_array_equal(found.loss[:, :3], fit.loss[:, :30:10].astype(np.float32))
+    assert found.score.dims == ("seed", "evaluated") and found.evaluated[-1] == 200
+    assert Sweep.from_json(sweep.to_json()).run(store=tmp_path, progress=False).identical(found)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Judged(Held):
+    def score(self, outputs, trials):
+        return -((outputs - trials.targets) ** 2).mean((1, 2, 3))
+
+
+def test_scores_of_the_tasks_own_and_what_until_refuses():
+    model = LeakyRNN(1, 6, 2, alpha=0.5)
+    params = model.init([0], gaussian(0.8))
+    how = until(0.0, every=3, score="task")
+    fit = train(model, params, Judged(), steps=6, until=how, progress=False)
+    assert (fit.data.score < 0).all() and (fit.data.stopped == -1).all()
+    with pytest.raises(ValueError, match="needs a task with score"):
+        train(model, params, Held(), steps=6, until=how, progress=False)
+    with pytest.raises(ValueError, match=r"until's task has \(n_in, n_out\)"):
+        train(model, params, Held(), steps=6, until=replace(how, task="mante"), progress=False)
+    with pytest.raises(ValueError, match="until.every must be at most the 6 steps"):
+        Training(steps=6, until=until(0.5, every=7))
+
+
 def test_schedules_are_an_axis(tmp_path):
     methods = [(stage(0, beta=0.5), stage(2, beta=1.0)), (stage(0, beta=0.2), stage(3, beta=1.0))]
     sweep = Sweep(task="held", seed=[0], n_hidden=4, steps=5, n_trials=3, skips=(sctt(3),),
@@ -145,10 +197,10 @@ def test_a_fit_is_saved_with_its_noise(tmp_path):
 
 def test_what_is_not_asked_for_leaves_keys_alone():
     plain = Run(task="romo", seed=0).config()
-    new = {"noise", "readout", "costs", "rate", "skips", "schedule"}
+    new = {"noise", "readout", "costs", "rate", "skips", "schedule", "until", "record"}
     assert not new & set(plain)
     asked = dict(noise=white(0.1), readout="sigmoid", costs=[l1("w", 0.1)], rate=[decay()],
-                 skips=[sctt(3)], schedule=[stage(0, beta=0.5)])
+                 skips=[sctt(3)], schedule=[stage(0, beta=0.5)], until=until(0.9), record=5)
     assert new <= set(Run(task="romo", seed=0, **asked).config())
 
 

@@ -453,7 +453,7 @@ def ensemble(network, batch, step, more, paths, passes, how, scratch, results):
     x, targets, labels, labelled, mask, response, settle = batch
     feedback, back, use_back, hop, use_hop = paths
     window, hop_by, take, absolute, square = how
-    judged, grad, grad_readout = results
+    judged, grad, grad_readout, outputs = results
     Z, slopes, credit = scratch
     runs, workers, T, B, O = len(W), len(Z), credit.shape[1], credit.shape[2], readout.shape[2]
     n_z, ones = Z.shape[3], np.ones(O)
@@ -466,6 +466,9 @@ def ensemble(network, batch, step, more, paths, passes, how, scratch, results):
             _forward(W[k], x[b], start[k], step, more, k, mine, slopes[worker])
             _product(heard, readout[k], y.reshape(T * B, O))
             if sigmoid: _through_sigmoid(y)
+            if len(outputs):                       # they are all that is asked for
+                outputs[k] = y
+                continue
             judged[k] = (_cross_entropy(y, labels[b], mask[b], response[b], error) if labelled
                          else _squared_error(y, targets[b], mask[b], response[b], error))
             if sigmoid: _before_sigmoid(y, error)

@@ -98,8 +98,8 @@ def _forward(W, W_x, b, x, start, inside, outside, rates, slopes,      # in memo
              T, B, N, step,                              # numbers
              W_run, W_x_run, b_run, x_run, start_run,    # from one run to the next
              OF_RATES: tl.constexpr, OUTER: tl.constexpr, EACH: tl.constexpr,
-             ACTIVATION: tl.constexpr, BIAS: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr,
-             RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
+             ACTIVATION: tl.constexpr, BIAS: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr,
+             PAD: tl.constexpr, RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
     """Rates r_0 .. r_T, and slopes where OUTER, of one run and tile of trials. W [pre, post], W_x
     [n_in, post]; step = B N; FEW: number of inputs, or 0 where their drive lies in `rates`."""
     run, first = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64) * TILE

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RULES', 'Rule', 'get_rule', 'feedback_matrix', 'dale_types', 'type_mean', 'back_matrix', 'way_of',
-           'training_gradient', 'gradient', 'check_answers', 'gradient_alignment', 'credit_reach']
+           'training_gradient', 'gradient', 'check_answers', 'answers', 'gradient_alignment', 'credit_reach']
 
 # %% ../../nbs/lib/30_rules.ipynb #c680a08f
 from dataclasses import dataclass, fields, replace
@@ -284,6 +284,22 @@ def check_answers(model:LeakyRNN, trials:Trials) -> None:
     if trials.labelled and model.readout != "linear":
         raise ValueError("targets that are labels need outputs of any size, readout='linear', got "
                          f"readout={model.readout!r}")
+
+# %% ../../nbs/lib/30_rules.ipynb #bd4a7997
+@checked
+def answers(
+    model:LeakyRNN,
+    params:Params,
+    inputs:Tensor,      # one batch for all runs, or one for each
+    step:int=0,         # of training, or any number: which noise
+) -> Tensor:            # outputs [run, time, trial, n_out]
+    "What networks answer, as training computes it: `model(params, inputs)[1]` to rounding, faster."
+    check_inputs(model, params, inputs)
+    with torch.no_grad():
+        if params.device.type != "cpu": return _forward(model, params, inputs, step)[0]
+        noise = model.noise and model.noise.numbers(params.seeds, count("step", step, 0))
+        return cpu.outputs_of(_weights(params), inputs, start_state(params, inputs.shape[-2]),
+                              model.dynamics(inputs), noise, model.readout == "sigmoid")
 
 # %% ../../nbs/lib/30_rules.ipynb #3549e5ba
 def _carried_forward(model, params, trials, rule, tape, error, push):

@@ -228,7 +228,9 @@ def _train_together(runs:dict[str, Run], states, store, bar, stop=lambda: False,
         "loss": loss[i].float(), "accuracy": accuracy[i].float(),
         "diverged": diverged[i:i + 1].clone()} \
         | {f"measure/{name}": torch.from_numpy(np.array(fit.data[name].values[i]))
-           for name in some.measures}
+           for name in some.measures} \
+        | {name: torch.from_numpy(np.array(fit.data[name].values[i:i + 1]))
+           for name in ("score", "stopped") if some.until}
     store.save((runs[key].config(), tensors(i), facts) for i, key in enumerate(keys))
 
 # %% ../../nbs/lib/73_compute.ipynb #b5f53676

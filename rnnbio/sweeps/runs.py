@@ -26,7 +26,7 @@ from ..tasks.base import TASKS, Task, get_task, is_environment
 from ..tasks.environments import Environment
 from ..training.flossing import FLOSSING
 from ..training.optimizers import OPTIMIZERS
-from ..training.schedule import RATES, STAGES
+from ..training.schedule import RATES, STAGES, UNTILS
 from ..training.settings import Training
 
 # %% ../../nbs/lib/70_runs.ipynb #457be269
@@ -62,7 +62,8 @@ def setting(
 
 # %% ../../nbs/lib/70_runs.ipynb #b719f1ff
 # of what has settings
-REGISTRIES = (TASKS, INITIALIZERS, OPTIMIZERS, FLOSSING, NOISES, SKIPS, COSTS, RATES, STAGES)
+REGISTRIES = (TASKS, INITIALIZERS, OPTIMIZERS, FLOSSING, NOISES, SKIPS, COSTS, RATES, STAGES,
+              UNTILS)
 
 def spec_data(spec) -> dict:
     "A specification as plain data; ValueError for what has no name."
@@ -95,8 +96,9 @@ VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, 
             "train": 1}
 # versions of what is not part of every run; recorded where it is, from 2 on
 OPTIONS = dict.fromkeys(("floss", "trained", "keep_signs", "keep_zeros", "noise", "costs", "rate",
-                         "skips", "schedule"), 1)
-LATER = {"readout": "linear"}      # defaults of settings that came later: left out likewise
+                         "skips", "schedule", "until"), 1)
+# defaults of settings that came later: left out likewise
+LATER = {"readout": "linear", "record": 1}
 # measures that in version 1 looked into the padding, where a task has some
 AT_THE_END = ("representation_alignment", "cka", "sign_similarity", "kernel_alignment",
               "kernel_task_alignment", "kernel_rank")
@@ -244,7 +246,8 @@ def own(run) -> list[tuple]:
              *((TASKS, kind) for kind in _kinds(run.task_options)),
              *((INITIALIZERS, INITIALIZERS.name_of(spec))
                for name in ("recurrent", "input", "output") for spec in _inner(getattr(run, name))),
-             *((TASKS, TASKS.name_of(s.task)) for s in run.schedule if TASKS.name_of(s.task)),
+             *((TASKS, TASKS.name_of(s.task)) for s in (*run.schedule, run.until)
+               if s and TASKS.name_of(s.task)),
              (OPTIMIZERS, OPTIMIZERS.name_of(run.optimizer)),
              *((MEASURES, name) for name in run.measures)]
     return [(registry, name) for registry, name in named if not registry.is_ours(name)]

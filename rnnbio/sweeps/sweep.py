@@ -283,7 +283,7 @@ def _special(value):
     return kind(**settings)
 
 # %% ../../nbs/lib/71_sweep.ipynb #ff7502d1
-NOTHING_MEASURED = dict(measures=(), every=None)      # of runs that only choose a rate
+NOTHING_MEASURED = dict(measures=(), every=None, until=None)      # of runs that only choose a rate
 
 def _condition(settings) -> str:
     "Their name, whatever the seed."
@@ -337,8 +337,10 @@ def _curves(result):
         raise Corrupt(f"result {result.key} lacks {', '.join(sorted(lacks))}")
     measured = {name.removeprefix("measure/"): t.numpy() for name, t in result.tensors.items()
                 if name.startswith("measure/")}
+    scored = {name: result.tensors[name][0].numpy() for name in ("score", "stopped")
+              if name in result.tensors}
     return (result.tensors["loss"].numpy(), result.tensors["accuracy"].numpy(),
-            int(result.tensors["diverged"]), result.facts, measured)
+            int(result.tensors["diverged"]), result.facts, measured, scored)
 
 def _kept(store, key):
     "The curves that the store holds, or None."
@@ -354,12 +356,14 @@ def _scored(store, key):
 def _dataset(sweep, runs, keys, how, results) -> xr.Dataset:
     "The results of these runs by key, over the axes."
     shape, dims = [len(v) for v in sweep.axes.values()], tuple(sweep.axes)
-    steps = max((r.steps for r in runs if r), default=0)
-    curves = np.full((2, len(runs), steps), np.nan, np.float32)
+    kept = max((range(0, r.steps, r.record) for r in runs if r), key=len, default=range(0))
+    curves = np.full((2, len(runs), len(kept)), np.nan, np.float32)
     diverged, seconds, foreign, measured = np.full(len(runs), -1), np.zeros(len(runs)), 0, {}
+    scores = {}
     for i, run in enumerate(runs):
         if run is None: continue
-        loss, accuracy, diverged[i], facts, found = results[keys[i]]
+        loss, accuracy, diverged[i], facts, found, scored = results[keys[i]]
+        scores[i] = scored
         for name, values in found.items():
             measured.setdefault(name, np.full((len(runs), *values.shape), np.nan))[i] = values
         curves[0, i, :len(loss)], curves[1, i, :len(loss)] = loss, accuracy
@@ -376,9 +380,26 @@ def _dataset(sweep, runs, keys, how, results) -> xr.Dataset:
     if how is not None: data["lr_note"] = over(np.array(how))
     for name, v in measured.items():
         data[name] = over(v, "at", *(f"{name}_{i}" for i in range(v.ndim - 2)))
-    at = {"at": measured_at(steps, next(r.every for r in runs if r))} if measured else {}
-    return xr.Dataset(data, sweep.coords() | {"step": np.arange(steps)} | at,
+    some = next((r for r in runs if r), None)
+    at = {"at": measured_at(some.steps, some.every)} if measured else {}
+    if any(scores.values()): at |= _scored_data(data, over, runs, scores)
+    return xr.Dataset(data, sweep.coords() | {"step": np.array(kept)} | at,
                       {"sweep": sweep.to_json()})
+
+# %% ../../nbs/lib/71_sweep.ipynb #6a26b92e
+def _scored_data(data, over, runs, scores) -> dict:
+    "Adds the scores of runs with `until`, and when they stopped; the updates after which."
+    whens = {r.until.every for r in runs if r and r.until}
+    if len(whens) > 1:
+        raise ValueError("until must be evaluated after equally many updates in all runs of a "
+                         f"sweep, got every={sorted(whens)}")
+    longest = max((s["score"] for s in scores.values() if s), key=len)
+    score, stopped = np.full((len(runs), len(longest)), np.nan), np.full(len(runs), -1)
+    for i, found in scores.items():
+        if found: score[i, :len(found["score"])], stopped[i] = found["score"], found["stopped"]
+    data |= dict(score=over(score, "evaluated"), stopped=over(stopped))
+    every, = whens
+    return {"evaluated": np.arange(1, len(longest) + 1) * every}
 
 # %% ../../nbs/lib/71_sweep.ipynb #2001a06b
 @cache

@@ -49,7 +49,8 @@ class Fit:
         # of a run that has diverged: before it did
         finite = [loss[np.isfinite(loss)] for loss in self.data.loss.values]
         last = np.array([loss[-1] if len(loss) else np.nan for loss in finite])
-        steps, task = self.data.sizes["step"], self.data.attrs["task"]
+        steps = self.data.attrs.get("steps", self.data.sizes["step"])
+        task = self.data.attrs["task"]
         lost = f", {len(self.lost)} of them lost their task" if self.lost else ""
         return (f"Fit of {len(self.params)} runs, {self.rule.name}, {self.optimizer}, {steps} "
                 f"steps on {task}: "

@@ -18,7 +18,7 @@ from ..rules.costs import COSTS, push_numbers
 from ..rules.rules import Rule, get_rule
 from .flossing import FLOSSING
 from .optimizers import OPTIMIZERS
-from .schedule import RATES, STAGES, stages_of
+from .schedule import RATES, STAGES, UNTILS, stages_of
 
 # %% ../../nbs/lib/61_settings.ipynb #1458aedf
 TRAINABLE = ("W_h", "W_x", "w", "b", "b_out")      # the initial state h0 never learns
@@ -46,6 +46,8 @@ class Training:
     rate:tuple = ()                 # schedules of the rate: decay(), warm_up(), cosine_decay()
     skips:tuple = ()                # sctt(theta), dasc(theta), while a stage's beta is below 1
     schedule:tuple = ()             # what changes on the way: stage(at, beta=, coarse=, task=)
+    until:object = None             # when a run may stop: until(level, every, times, score)
+    record:int = 1                  # of the curves every so-manieth value is kept
     floss:object = None             # gradient flossing of W_h, before training or on the way
     measures:str|tuple = ()         # names of `MEASURES`; they need `every`
     every:int|None = None           # measured before every so many updates, and at the end
@@ -69,6 +71,11 @@ class Training:
                           skips=SKIPS.several(self.skips, "skips"))
         vars(self).update(schedule=stages_of(self.schedule, self.steps, self.skips))
         push_numbers(self.costs)
+        if self.until is not None: vars(self).update(until=UNTILS.of(self.until))
+        rarest = max(count("record", self.record), self.until.every if self.until else 1)
+        if rarest > self.steps:
+            raise ValueError(f"record and until.every must be at most the {self.steps} steps, got "
+                             f"record={self.record} and until={self.until}")
         for name in ("keep_signs", "floss"):
             if getattr(self, name) and trained and "W_h" not in trained:
                 raise ValueError(f"{name} is about W_h, which trained={trained} leaves out")

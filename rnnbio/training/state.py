@@ -19,15 +19,18 @@ class State:
     step:int                      # updates done
     theta:Tensor                  # all trained numbers, [run, number]
     memory:dict[str, Tensor]      # of the optimizer, each like theta
-    curves:Tensor                 # loss and accuracy, [2, run, step]; NaN from `step` on
+    # loss, accuracy and, where there is one, score, [2 or 3, run, step]; NaN from `step` on
+    curves:Tensor
     diverged:Tensor               # [run], the step or -1
     first:Tensor                  # first loss [run]
     measured:dict[int, dict]      # update: {name: array [run, ...]}
     trained:tuple = ()            # names of what is in theta, in order
+    stopped:Tensor|None = None    # [run], the updates done or -1; follows from the scores
 
     def copy(self) -> "State":
         "The same, untouched by what training does next (it writes curves only beyond `step`)."
-        own = {name: getattr(self, name).clone() for name in ("theta", "diverged", "first")}
+        names = "theta", "diverged", "first", "stopped"
+        own = {name: getattr(self, name).clone() for name in names}
         memory = {name: t.clone() for name, t in self.memory.items()}
         return replace(self, **own, memory=memory, measured=dict(self.measured))
 
@@ -53,19 +56,19 @@ def shaped(state:State, like:Params) -> Params:
                                                for name, part in zip(state.trained, parts)})
 
 # %% ../../nbs/lib/62_state.ipynb #83fc8483
-def start_state_of(params, steps, trained) -> State:
-    "The state before the first update: weights as they are, curves not yet drawn (NaN)."
+def start_state_of(params, steps, trained, curves=2) -> State:
+    "The state before the first update: weights as they are, so many curves not yet drawn (NaN)."
     theta = flat(params, trained)
     runs, none = len(params), torch.nan
     like = dict(dtype=theta.dtype, device=theta.device)
-    return State(0, theta, {}, torch.full((2, runs, steps), none, **like),
-                 torch.full((runs,), -1, device=theta.device), torch.full((runs,), none, **like),
-                 {}, trained)
+    never = torch.full((runs,), -1, device=theta.device)
+    return State(0, theta, {}, torch.full((curves, runs, steps), none, **like), never,
+                 torch.full((runs,), none, **like), {}, trained, never.clone())
 
-def resumed(state:State, params, steps, trained, every) -> State:
+def resumed(state:State, params, steps, trained, every, until=None) -> State:
     """A state with room for all steps; ValueError when it is of other networks, or further than
     asked for."""
-    fresh = start_state_of(params, steps, trained)
+    fresh = start_state_of(params, steps, trained, 3 if until else 2)
     if not (isinstance(state.theta, Tensor) and isinstance(state.step, int)):
         raise TypeError("resume must be a State as `watch` is given, got theta "
                         f"{shown(state.theta)} at step {shown(state.step)}")
@@ -74,7 +77,11 @@ def resumed(state:State, params, steps, trained, every) -> State:
                          f"params {list(fresh.theta.shape)}")
     if state.step > steps:
         raise ValueError(f"resume stands at step {state.step}, beyond steps = {steps}")
+    if len(state.curves) != len(fresh.curves):
+        raise ValueError(f"resume holds {len(state.curves)} curves, but {len(fresh.curves)} are "
+                         "drawn: `until` is not as it was")
     fresh.curves[..., :state.step] = state.curves[..., :state.step]
+    if until: fresh.stopped.copy_(until.stopped(fresh.curves[2]))
     memory = {name: t.detach().clone().to(fresh.theta) for name, t in state.memory.items()}
     measured = {at: found for at, found in state.measured.items() if every and at < state.step
                 and at % every == 0}

@@ -16,10 +16,10 @@ from torch import Tensor
 from ..analyses.measures import measure_of
 from ..base.checks import checked, count, one_of, shown
 from ..base.machine import progress_bar, stoppable
-from ..base.trials import Trials, check_targets
+from ..base.trials import Trials, stack_trials
 from ..networks.dynamics import skips_of
 from ..networks.models import LeakyRNN, Params, check_params
-from ..rules.rules import check_answers, training_gradient
+from ..rules.rules import answers, check_answers, training_gradient
 from ..tasks.base import check_task
 from .ahead import Watched, batches, captured, shared_batch
 from .fit import Fit
@@ -98,7 +98,8 @@ def _measures(training, measure, task, start) -> dict:
         if not isinstance(name, str) or not callable(function):
             raise TypeError(f"measure must hold functions by name, got {shown(name)}: "
                             f"{shown(function)}")
-    taken = {"loss", "accuracy", "diverged", "lr", "seed", "run", "step", "at", *training.measures}
+    taken = {"loss", "accuracy", "diverged", "lr", "seed", "run", "step", "at", "score", "stopped",
+             "evaluated", *training.measures}
     if taken := taken & set(measure or ()):
         raise ValueError(f"measure must use other names than {sorted(taken)}, which results have")
     if (training.every is None) != (not measure and not training.measures):
@@ -118,7 +119,7 @@ def _update(state:State, part, params, which, training, rates, laws, trials, n) 
     skips = skips_of(training.skips, part.beta, trials)
     loss, accuracy, grads = training_gradient(part.model, params, trials, training.rule,
                                               training.costs, n - 1, skips)
-    alive = state.diverged < 0
+    alive = (state.diverged < 0) & (state.stopped < 0)
     state.first.copy_(torch.where(state.first.isnan(), loss, state.first))
     gradient, (signs, absent) = flat(grads, state.trained, params), laws
     if absent is not None: gradient.masked_fill_(absent, 0)
@@ -154,8 +155,9 @@ def _updates(state, model, params, training, rates, laws, measure, ahead):
             if every and step % every == 0: state.measured[step] = _measure(measure, model, params)
             if step == steps[0] + WARM_UP and _captures(params, training, part):
                 update = captured(update, trials)
-            state.curves[..., step] = update(trials, step + 1)
+            state.curves[:2, :, step] = update(trials, step + 1)
             state.step += 1
+            if training.until and training.until.due(step): _score(state, model, params, training)
             yield step
 
 def _floss(state, model, params, task, how) -> None:
@@ -168,12 +170,46 @@ def _captures(params, training, part) -> bool:
     same = not (training.rate or part.model.noise or part.beta != 1)
     return CAPTURE and same and params.device.type == "cuda"
 
+# %% ../../nbs/lib/64_train.ipynb #3b79274c
+# batches and noise of evaluations: other ones than those of training and of flossing
+_SCORED_BATCH, _SCORED_NOISE = 2**33, 2**31
+
+def _score(state, model, params, training) -> None:
+    "The score of every run that goes on, on trials of its own; who has reached the level stops."
+    how, step, found = training.until, state.step - 1, []
+    seeds = list(dict.fromkeys(params.seeds))
+    batches = {seed: how.task.sample(how.n_trials, seed, _SCORED_BATCH + step).to(
+        dtype=params.dtype, device=params.device) for seed in seeds}
+    outputs = answers(model, params, stack_trials([batches[s] for s in params.seeds]).inputs,
+                      _SCORED_NOISE + step)
+    for k, seed in enumerate(params.seeds):
+        judge = how.task.score if how.score == "task" else None
+        mine, trials = outputs[k:k + 1], batches[seed]
+        found.append(judge(mine, trials) if judge else getattr(trials, how.score)(mine))
+    scores = torch.cat([torch.as_tensor(f).reshape(1) for f in found]).to(state.curves)
+    going = (state.diverged < 0) & (state.stopped < 0)
+    state.curves[2, :, step] = torch.where(going, scores, torch.nan)
+    state.stopped.copy_(torch.where(going, how.stopped(state.curves[2]), state.stopped))
+
+def _with_task(training, task, model):
+    "`until` with the task it evaluates on; ValueError when that has no score, or another shape."
+    how = training.until
+    if how is None: return training
+    scored = task if how.task is None else how.task
+    if (scored.n_in, scored.n_out) != (model.n_in, model.n_out):
+        raise ValueError(f"until's task has (n_in, n_out) = {(scored.n_in, scored.n_out)}, but "
+                         f"model {(model.n_in, model.n_out)}")
+    if how.score == "task" and not callable(getattr(scored, "score", None)):
+        raise ValueError(f"until(score='task') needs a task with score(outputs, trials), got "
+                         f"{shown(scored)}")
+    return replace(training, until=replace(how, task=scored))
+
 # %% ../../nbs/lib/64_train.ipynb #8908ae86
 class Interrupted(KeyboardInterrupt):
     """Training was stopped by Ctrl-C: `fit` is what was reached, `state` where `train(...,
     resume=)` goes on."""
     def __init__(self, fit, state):
-        super().__init__(f"stopped after {state.step} of {fit.data.sizes['step']} steps; `except "
+        super().__init__(f"stopped after {state.step} of {state.curves.shape[2]} steps; `except "
                          "KeyboardInterrupt as stopped` "
                          "gives stopped.fit and stopped.state (train(..., resume=stopped.state) "
                          "goes on)")
@@ -216,23 +252,30 @@ def _measure_end(state, measure, model, params, training) -> None:
 
 # %% ../../nbs/lib/64_train.ipynb #d0be6140
 def _labelled(state, rates, params, tasks, training) -> xr.Dataset:
-    loss, accuracy = state.curves.double().cpu().numpy()
+    loss, accuracy, *score = state.curves.double().cpu().numpy()
+    loss, accuracy = loss[:, ::training.record], accuracy[:, ::training.record]
     data = dict(loss=(("run", "step"), loss), accuracy=(("run", "step"), accuracy),
                 diverged=("run", state.diverged.cpu().numpy()),
                 lr=("run", rates.double().cpu().numpy()))
     for name in next(iter(state.measured.values()), ()):
         values = np.stack([at[name] for at in state.measured.values()], 1)
         data[name] = (("run", "at", *(f"{name}_{i}" for i in range(values.ndim - 2))), values)
-    coords = dict(seed=("run", list(params.seeds)),
-                  step=np.arange(loss.shape[-1])) | (dict(at=list(state.measured))
-                                                     if state.measured else {})
+    if training.until:
+        at = np.arange(training.until.every, training.steps + 1, training.until.every)
+        data |= dict(score=(("run", "evaluated"), score[0][:, at - 1], {"after": "updates"}),
+                     stopped=("run", state.stopped.cpu().numpy()))
+    steps = np.arange(0, training.steps, training.record)
+    coords = dict(seed=("run", list(params.seeds)), step=steps)
+    if state.measured: coords["at"] = list(state.measured)
+    if training.until: coords["evaluated"] = at
     names = [getattr(t.task, "name", type(t.task).__name__) for t in tasks]
     name = ", then ".join(dict.fromkeys(names))
     gone = {seed: why for t in reversed(tasks) for seed, why in t.lost.items()}
     lost = ["run {} (seed {}), batch {}: {}".format(i, seed, *gone[seed])
             for i, seed in enumerate(params.seeds) if seed in gone]
     floss = repr(training.floss) if training.floss else ""
-    attrs = {"task": name, "n_trials": training.n_trials, "floss": floss, "lost": lost}
+    attrs = {"task": name, "n_trials": training.n_trials, "floss": floss, "lost": lost,
+             "steps": training.steps if training.record > 1 else 0}
     return xr.Dataset(data, coords, {k: v for k, v in attrs.items() if v})
 
 # %% ../../nbs/lib/64_train.ipynb #f13d7f62
@@ -244,8 +287,9 @@ def _begun(params, training, resume) -> tuple[State, tuple]:
     trained = _trained(training.trained, params)
     laws = (_signs(params, trained) if training.keep_signs else None,
             _absent(params, trained) if training.keep_zeros else None)
-    if resume is None: return start_state_of(params, training.steps, trained), laws
-    return resumed(resume, params, training.steps, trained, training.every), laws
+    curves = 3 if training.until else 2
+    if resume is None: return start_state_of(params, training.steps, trained, curves), laws
+    return resumed(resume, params, training.steps, trained, training.every, training.until), laws
 
 # %% ../../nbs/lib/64_train.ipynb #69a76090
 @takes_training
@@ -270,7 +314,8 @@ def train(
         raise TypeError(f"watch must be a function of the state or None, got {shown(watch)}")
     rates, measure = (_rates(training.lr, len(params), params.W_h),
                       _measures(training, measure, task, params))
-    ahead = _watched(model, params, task, training)
+    ahead, training = (_watched(model, params, task, training),
+                       _with_task(training, task, model))
     state, laws = _begun(params, training, resume)
     fit = lambda: Fit(model, shaped(state, params), training.rule, training.optimizer,
                       _labelled(state, rates, params, [part.task for part in ahead], training))
@@ -282,7 +327,7 @@ def train(
             if asked.stop: raise Interrupted(fit(), state)
             bar.update()
             if step % LOOK == 0:
-                if (state.diverged >= 0).all(): break
+                if ((state.diverged >= 0) | (state.stopped >= 0)).all(): break
                 bar.set_postfix(loss=f"{float(state.curves[0, :, step].nanmedian()):.4f}")
         _measure_end(state, measure, model, shaped(state, params), training)
         if asked.stop: raise Interrupted(fit(), state)
