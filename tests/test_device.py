@@ -10,6 +10,7 @@ from rnnbio.rules import rules
 from rnnbio.training import ahead, train as training
 from rnnbio.all import *
 from rnnbio.training.state import shaped, start_state_of
+from rnnbio.training.schedule import Part
 from rnnbio.training.train import _trained, _update
 
 RULE = ["bptt", "eprop", "eprop_state", "rflo", "snap1", "modprop", "mdgl", "tbptt", "rtrl"]
@@ -43,7 +44,8 @@ def test_a_step_neither_waits_nor_copies(rule, name, optimizer):
         trained = _trained(None, params)
         state, which = start_state_of(params, 4, trained), torch.empty(3, dtype=torch.long, device="meta")
         absent = torch.empty(state.theta.shape, dtype=torch.bool, device="meta")
-        update = partial(_update, state, model, shaped(state, params), which,
+        part = Part(range(4), model, task, 1., 0)
+        update = partial(_update, state, part, shaped(state, params), which,
                          Training(rule, optimizer=optimizer), there(3), (None, absent))
         # what is kept between steps is sent now
         update(trials, 1)
@@ -65,7 +67,7 @@ def test_replaying_a_step_trains_as_repeating_it(monkeypatch):
                               progress=False, floss=flossing(steps=1, every=6), **more)
     plain = go()
     monkeypatch.setattr(ahead, "_recorded", lambda work: recorded.append(1) or work)
-    monkeypatch.setattr(training, "_captures", lambda params: True)
+    monkeypatch.setattr(training, "_captures", lambda params, training, part: True)
     again = go()
     assert (recorded == [1] and again.diverged.identical(plain.diverged) and int(plain.diverged[2])
             > 0)

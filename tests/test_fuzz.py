@@ -28,7 +28,7 @@ from rnnbio.sweeps.runs import Run
 from rnnbio.sweeps.commands import main
 from rnnbio.sweeps.store import (MANIFEST, TENSORS, Corrupt, Refused, Store, _checksum,
                           _manifest_checksum, load_checkpoints, save_checkpoint)
-from rnnbio.sweeps.sweep import Sweep, along, best_lr
+from rnnbio.sweeps.sweep import NEVER_AN_AXIS, SEVERAL, Sweep, along, best_lr
 from rnnbio.tasks.base import get_task
 from rnnbio.training.train import Fit, train
 
@@ -303,7 +303,7 @@ def test_damaged_sweep(folder, data):
 @pytest.mark.parametrize("axes, number",
                          [({a: list(range(1000)) for a in ("seed", "gain", "steps")}, "1000000000"),
                           ({a: [0, 1, 2] for a in [a for a in Run.__dataclass_fields__
-                                                  if a not in ("trained", "measures")][:19]},
+                                                  if a not in (*NEVER_AN_AXIS, *SEVERAL)][:19]},
                            str(3**19)),
                           ({"seed": list(range(100_001))}, "100001")])
 def test_giant_sweeps_are_refused_before_memory_is_filled(axes, number):

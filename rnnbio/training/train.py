@@ -48,15 +48,17 @@ def _check_task(model, params, task, n_trials) -> Trials:
     return trials
 
 # %% ../../nbs/lib/64_train.ipynb #dfca65b1
-def _watched(model, params, task, training) -> list:
-    "The parts of a training, each with its task watched; one task for all stages that share it."
+def _watched(model, params, task, training) -> tuple:
+    """The parts of a training, each with its task watched, one for all stages that share it; and
+    the training, whose `until` knows its task."""
     check_task("task", task)
     watched, found = {}, parts(model, task, training.schedule, training.steps)
     for part in found:
         if id(part.task) not in watched:
             first = _check_task(part.model, params, part.task, training.n_trials)
             watched[id(part.task)] = Watched(part.task, first, model.n_out)
-    return [replace(part, task=watched[id(part.task)]) for part in found]
+    return ([replace(part, task=watched[id(part.task)]) for part in found],
+            _with_task(training, task, model))
 
 # %% ../../nbs/lib/64_train.ipynb #02ba18ba
 def _rates(lr, runs, like) -> Tensor:
@@ -314,8 +316,7 @@ def train(
         raise TypeError(f"watch must be a function of the state or None, got {shown(watch)}")
     rates, measure = (_rates(training.lr, len(params), params.W_h),
                       _measures(training, measure, task, params))
-    ahead, training = (_watched(model, params, task, training),
-                       _with_task(training, task, model))
+    ahead, training = _watched(model, params, task, training)
     state, laws = _begun(params, training, resume)
     fit = lambda: Fit(model, shaped(state, params), training.rule, training.optimizer,
                       _labelled(state, rates, params, [part.task for part in ahead], training))
