@@ -16,6 +16,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numba as nb
 import numpy as np
 import torch
 
@@ -94,17 +95,23 @@ def products(T, B, N, settle, n_in=85, n_out=33):
 
     def work():
         with one_blas_thread():
-            for _ in range(NETWORKS):
-                for t in range(T): np.dot(Z[t], W, out)
-                rows = Z[1:].reshape(T * B, n_z)
-                np.dot(rows, R)
-                np.dot(E.reshape(T * B, n_out), R[:N].T)
-                for t in range(T - 1, settle - 1, -1): np.dot(C[t], M, back)
-                for first in range(0, T * B, 128):
-                    np.dot(C.reshape(T * B, N)[first:first + 128].T, rows[first:first + 128])
-                    np.dot(E.reshape(T * B, n_out)[first:first + 128].T, rows[first:first + 128])
+            for _ in range(NETWORKS): _products(Z, W, M, C, R, E, settle, out, back)
     work()
     return work
+
+
+@nb.njit
+def _products(Z, W, M, C, R, E, settle, out, back):
+    (T, B, N), n_z, n_out = C.shape, Z.shape[2], E.shape[2]
+    for t in range(T): np.dot(Z[t], W, out)
+    rows, credit, errors = (Z[1:].reshape(T * B, n_z), C.reshape(T * B, N),
+                            E.reshape(T * B, n_out))
+    np.dot(rows, R)
+    np.dot(errors, R[:N].T)
+    for t in range(T - 1, settle - 1, -1): np.dot(C[t], M, back)
+    for first in range(0, T * B, 128):
+        np.dot(credit[first:first + 128].T, rows[first:first + 128])
+        np.dot(errors[first:first + 128].T, rows[first:first + 128])
 
 
 def main():

@@ -39,7 +39,8 @@ def _own_folder() -> Path|None:
     return folder if alone and not found.st_mode & 0o077 else None
 
 # numpy: no check for division by zero, which would keep loops from becoming vector instructions
-JIT = dict(cache=_can_keep(), error_model="numpy",
+# cells of a notebook are files of their own: what is kept of one does not notice another's change
+JIT = dict(cache=__name__ != "__main__" and _can_keep(), error_model="numpy",
            fastmath={"reassoc", "contract", "arcp", "nsz", "afn"})
 ACTIVATIONS = {"relu": 0, "tanh": 1, "linear": 2}      # codes
 
@@ -132,10 +133,10 @@ _K0, _K1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW, _HALF, _BYTE = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(8)
 
 @nb.njit(**JIT)
-def _words(key, units, trials, t, step, words):
-    "The upper 24 bits of `philox`'s words of counters (unit, trial, t, step), words [4, place]."
+def _words(key, units, fours, t, step, words):
+    "The upper 24 bits of `philox`'s words of counters (unit, four, t, step), words [4, place]."
     for q in range(words.shape[1]):
-        c0, c1, c2, c3 = units[q], trials[q], np.uint64(t), np.uint64(step)
+        c0, c1, c2, c3 = units[q], fours[q], np.uint64(t), np.uint64(step)
         k0, k1 = key[0], key[1]
         for _ in range(7):
             p0, p1 = c0 * _M0, c2 * _M1
@@ -149,10 +150,10 @@ def _words(key, units, trials, t, step, words):
 def _next_noise(words, keep, kick, eta):
     "eta [4, place] one step on: `noise_of`'s Eq. 2."
     kind = eta.dtype.type
-    unit, half, minus = kind(2.)**kind(-24), kind(.5), kind(-2)
+    wide, unit, half, minus = kind(2.**-23), kind(2.**-24), kind(.5), kind(-2)
     for pair in (0, 2):
         for q in range(words.shape[1]):
-            length = np.sqrt(minus * _log((kind(words[pair, q]) + half) * unit))
+            length = np.sqrt(minus * _log((kind(words[pair, q] >> 1) + half) * wide))
             x, y = _turn(kind(words[pair + 1, q]) * unit)
             eta[pair, q] = keep * eta[pair, q] + kick * (length * x)
             eta[pair + 1, q] = keep * eta[pair + 1, q] + kick * (length * y)
@@ -160,21 +161,20 @@ def _next_noise(words, keep, kick, eta):
 # %% ../../nbs/lib/87_kernels_compiled.ipynb #2e255944
 @nb.njit(**JIT)
 def _add_next_noise(words, keep, kick, eta, drive):
-    "Place trial * Q + j of quarter k is unit k Q + j."
+    "Place j * N + n of row k is unit n in trial 4 j + k."
     _next_noise(words, keep, kick, eta)
     B, N = drive.shape
-    Q = eta.shape[1] // B
-    for k in range(4):
-        for i in range(B):
-            for n in range(k * Q, min(N, k * Q + Q)): drive[i, n] += eta[k, i * Q + n - k * Q]
+    for i in range(B):
+        row, first = eta[i % 4], i // 4 * N
+        for n in range(N): drive[i, n] += row[first + n]
 
 @nb.njit(**JIT)
 def _places(B, N):
-    "Counters of all places: units, trials."
-    Q = (N + 3) // 4
-    units, trials = np.empty(B * Q, np.uint64), np.empty(B * Q, np.uint64)
-    for q in range(B * Q): units[q], trials[q] = np.uint64(q % Q), np.uint64(q // Q)
-    return units, trials
+    "Counters of all places: units, fours of trials."
+    size = (B + 3) // 4 * N
+    units, fours = np.empty(size, np.uint64), np.empty(size, np.uint64)
+    for q in range(size): units[q], fours[q] = np.uint64(q % N), np.uint64(q // N)
+    return units, fours
 
 # %% ../../nbs/lib/87_kernels_compiled.ipynb #476c537a
 @nb.njit(**JIT)
@@ -203,7 +203,11 @@ def _return(flags, reach, beta, through, t, credit, hands, h):
     """Credit of state t before it was mixed from that after, in place. In hand h [2 slots + 1,
     trial, unit] lies what waits for the anchor and for the move of each slot, and what the step
     after left for this one; `through` 0: none goes there."""
-    S = len(reach)
+    S, some = len(reach), 0
+    for slot in range(S):
+        some |= flags[slot, t]
+        if t + 1 < flags.shape[1]: some |= flags[slot, t + 1] & 4      # left by the step after
+    if some == 0: return
     anchors, moves, before = hands[h, :S], hands[h, S:2 * S], hands[h, 2 * S]
     B, N = credit.shape
     for i in range(B):
@@ -260,13 +264,13 @@ def _forward(W, x, start, step, more, k, Z, slopes):
         flags, S = all_flags[min(k, len(all_flags) - 1)], len(reach)
         anchors, moves = np.zeros((S, B, N), W.dtype), np.zeros((S, B, N), W.dtype)
         for slot in range(S): anchors[slot] = start
-        units, trials = _places(B if noisy else 0, N)
+        units, fours = _places(B if noisy else 0, N)
         words, eta = np.empty((4, len(units)), np.int32), np.zeros((4, len(units)), W.dtype)
     for t in range(T):
         r = Z[t + 1]
         _product(Z[t], W, drive)
         if more is not None and noisy:
-            _words(keys[k], units, trials, t, at, words)
+            _words(keys[k], units, fours, t, at, words)
             _add_next_noise(words, keep, first if t == 0 else kick, eta, drive)
         if more is None:
             for i in range(B):

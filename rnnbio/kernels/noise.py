@@ -39,16 +39,16 @@ def normal(
 ) -> Tensor:         # [run, time, trial, unit], float64
     "Independent normal numbers of mean 0 and variance 1 (Eq. 1)."
     at = lambda r: torch.arange(r.start, r.stop, device=keys.device)
-    quarter = -(-units // 4)
-    counter = (at(range(quarter)), at(range(trials))[:, None], at(times)[:, None, None], step)
+    fours = -(-trials // 4)
+    counter = (at(range(units)), at(range(fours))[:, None], at(times)[:, None, None], step)
     words = philox(counter, tuple(keys.T[..., None, None, None]))
-    words = [w.expand(len(keys), len(times), trials, quarter) >> 8 for w in words]
+    words = [w.expand(len(keys), len(times), fours, units) >> 8 for w in words]
     found = []
     for first, second in words[:2], words[2:]:
-        length = (-2 * ((first.double() + .5) / 2**24).log()).sqrt()
+        length = (-2 * (((first >> 1).double() + .5) / 2**23).log()).sqrt()
         angle = 2 * math.pi / 2**24 * second.double()
         found += [length * angle.cos(), length * angle.sin()]
-    return torch.cat(found, -1)[..., :units]
+    return torch.stack(found, 3).flatten(2, 3)[:, :, :trials]
 
 # %% ../../nbs/lib/84_noise.ipynb #9fd76050
 class Noise(NamedTuple):
