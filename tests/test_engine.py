@@ -107,6 +107,9 @@ def test_time_gets_finer_and_tasks_change():
 
 def test_a_sweep_of_everything_and_back(tmp_path):
     sweep = Sweep(task="held", seed=range(3), **NETWORK, **TRAINING | dict(steps=10))
+    late = Sweep(task="held", n_hidden=6, seed=range(2), steps=500, skips=(sctt(3),),
+                 schedule=(stage(400, beta=0.5),), until=until(0.9, every=50))
+    assert late.estimate(store=tmp_path / "none").minutes > 0
     found = sweep.run(store=tmp_path / "a", progress=False)
     again = Sweep.from_json(sweep.to_json())
     assert [r.key() for r in again.runs()] == [r.key() for r in sweep.runs()]

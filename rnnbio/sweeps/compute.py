@@ -28,6 +28,7 @@ from ..training.flossing import floss
 from ..networks.models import LeakyRNN, Params
 from ..base.machine import asked_number, device_name, progress_bar, stoppable, whole
 from ..analyses.measures import measure_of
+from ..rules.rules import answers
 from .runs import Run, own, task_of
 from .store import Store, load_checkpoints, store_of, save_checkpoint
 from ..base.threads import get_threads, set_threads
@@ -464,8 +465,7 @@ def seconds_per_run(
         update = staticmethod(lambda n: stamps.append(time.perf_counter()))
         root, __contains__, save = (Path("nowhere"), lambda self, key: False,
                                     lambda self, results: None)
-    plain = {r.key(): r for r in (replace(r, steps=steps, floss=None, measures=(), every=None)
-                                     for r in runs)}
+    plain = {r.key(): r for r in (_shortened(r, steps) for r in runs)}
     _train_together(plain, {}, Nothing(), Nothing(), checkpoints=False)
     begin = time.perf_counter()
     model, params = _networks(runs, task)
@@ -474,10 +474,21 @@ def seconds_per_run(
         how = run.floss
         total += (_seconds(lambda: floss(model, params, task, replace(how, steps=1))) * how.steps
                   * (1 + ((run.steps - 1) // how.every if how.every else 0)))
+    if run.until:
+        inputs = task.sample(run.until.n_trials, run.seed).inputs.to(params.W_h)
+        total += (_seconds(lambda: answers(model, params, inputs))
+                  * (run.steps // run.until.every))
     for name in run.measures:
         total += (_seconds(lambda: measure_of(name, task, run.n_trials, params)(model, params))
                   * len(measured_at(run.steps, run.every)))
     return total / len(runs)
+
+def _shortened(run, steps) -> Run:
+    "The first steps of a run, with nothing on the way; of its stages those that begin there."
+    stages = tuple(s for s in run.schedule if s.at < steps)
+    skips = run.skips if any(s.beta is not None for s in stages) else ()
+    return replace(run, steps=steps, floss=None, measures=(), every=None, until=None, record=1,
+                   schedule=stages, skips=skips)
 
 def _seconds(work) -> float:
     work()                                   # compiles
