@@ -483,6 +483,7 @@ def seconds_per_run(
                   * len(measured_at(run.steps, run.every)))
     return total / len(runs)
 
+# %% ../../nbs/lib/73_compute.ipynb #509c9c69
 def _shortened(run, steps) -> Run:
     "The first steps of a run, with nothing on the way; of its stages those that begin there."
     stages = tuple(s for s in run.schedule if s.at < steps)
