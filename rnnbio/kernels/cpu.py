@@ -164,34 +164,6 @@ def _split(judged, grad, readout, outputs) -> tuple[Tensor, Tensor, tuple]:
     return loss, accuracy, (grad[..., :n], grad[..., n:-1], grad[..., -1], readout[..., :n],
                             readout[..., -1])
 
-# %% ../../nbs/lib/91_kernels_cpu.ipynb #1315d6d7
-class _Compiling(event.Listener):
-    "Says once what takes so long."
-    said = False
-
-    def on_start(self, event):
-        if not (self.said or switch("RNNBIO_QUIET")):
-            print("rnnbio: compiling for this machine, about half a minute"
-                  + (" (kept for the next time)" if JIT["cache"] else ""), file=sys.stderr)
-        self.said = True
-
-    def on_end(self, event): pass
-
-_compiling = _Compiling()
-
-def _call(kernel, *args) -> None:
-    """Run a compiled kernel. A cache that a full disk or a crash has cut short is thrown away,
-    with a word, and made anew."""
-    with event.install_listener("numba:compile", _compiling):
-        try: kernel(*args)
-        except Exception as e:
-            if type(e).__name__ not in ("EOFError", "UnpicklingError"): raise
-            folder = Path(kernel.stats.cache_path)
-            warnings.warn(f"compiled code kept in {folder} is damaged ({e}); it is compiled anew",
-                          stacklevel=3)
-            for path in folder.glob("cpu.*.nb[ic]"): path.unlink(missing_ok=True)
-            kernel(*args)
-
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #f295a256
 class _Compiling(event.Listener):
     "Says once what takes so long."
