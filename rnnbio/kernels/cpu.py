@@ -171,7 +171,7 @@ class _Compiling(event.Listener):
 
     def on_start(self, event):
         if not (self.said or switch("RNNBIO_QUIET")):
-            print("rnnbio: compiling for this machine, about half a minute"
+            print("rnnbio: compiling for this machine, half a minute to one"
                   + (" (kept for the next time)" if JIT["cache"] else ""), file=sys.stderr)
         self.said = True
 

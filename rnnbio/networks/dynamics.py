@@ -15,7 +15,7 @@ from ..base.registry import Registry
 from ..base.seeds import words
 from ..base.trials import Trials
 from ..kernels.batched import ANCHOR, LAND, MOVE, Skips
-from ..kernels.noise import Noise, noise_of
+from ..kernels.noise import Noise
 
 # %% ../../nbs/lib/14_dynamics.ipynb #d44aa5aa
 NOISES = Registry("noise")

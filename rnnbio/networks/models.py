@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from torch import Tensor
-from ..base.checks import (checked, count, device_of, one_of, places, real, shown, tensor)
+from ..base.checks import checked, count, device_of, one_of, places, real, shown, tensor
 from ..kernels.batched import ACTIVATIONS, Dynamics, Landing, Skips
 from ..kernels.noise import noise_of
 from .dynamics import NOISES
@@ -107,7 +107,8 @@ def coarser(
 ) -> LeakyRNN:
     """The same network in longer steps: what a step takes in, 1 - alpha, and how fast noise forgets
     grow by theta (soo2023 Eq. 7). ValueError where that is no step any more."""
-    longer = lambda a: round(1 - count("theta", theta) * (1 - a), 12)
+    if count("theta", theta) == 1: return self       # to the last bit
+    longer = lambda a: round(1 - theta * (1 - a), 12)
     alphas = self.alpha if isinstance(self.alpha, tuple) else (self.alpha,)
     if min(map(longer, alphas)) < 0:
         raise ValueError(f"theta must leave alpha at 0 or more: with {theta} it is "

@@ -23,7 +23,8 @@ class Network(torch.nn.Module):
     ):
         super().__init__()
         check_params(model, params)
-        own = params[place("run", run, len(params))].tensors()
+        mine = params[place("run", run, len(params))]
+        own, self.seeds = mine.tensors(), mine.seeds      # of the noise, where there is any
         self.model, self.names = model, tuple(own)
         for name, t in own.items():
             if name == "h0": self.register_buffer(name, t[0].detach().clone())
@@ -32,7 +33,7 @@ class Network(torch.nn.Module):
     def forward(self, inputs:Tensor) -> tuple[Tensor, Tensor]:
         # by attribute: so also pruned or parametrized
         own = {name: getattr(self, name)[None] for name in self.names}
-        hidden, outputs = self.model(Params(**own), inputs)
+        hidden, outputs = self.model(Params(**own, seeds=self.seeds), inputs)
         return hidden[0], outputs[0]
 
     def extra_repr(self): return str(self.model)

@@ -8,11 +8,11 @@ __all__ = ['RATES', 'STAGES', 'UNTILS', 'decay', 'warm_up', 'cosine_decay', 'rat
 
 # %% ../../nbs/lib/68_schedule.ipynb #58e19d87
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 import torch
 from ..base.checks import checked, count, flag, one_of, real, shown
 from ..base.registry import Registry
-from ..tasks.base import TASKS, Task, check_task
+from ..tasks.base import TASKS, check_task
 
 # %% ../../nbs/lib/68_schedule.ipynb #ddfca59e
 RATES = Registry("rate")

@@ -18,7 +18,7 @@ from ..rules.costs import COSTS, push_numbers
 from ..rules.rules import Rule, get_rule
 from .flossing import FLOSSING
 from .optimizers import OPTIMIZERS
-from .schedule import RATES, STAGES, UNTILS, stages_of
+from .schedule import RATES, UNTILS, stages_of
 
 # %% ../../nbs/lib/61_settings.ipynb #1458aedf
 TRAINABLE = ("W_h", "W_x", "w", "b", "b_out")      # the initial state h0 never learns
