@@ -1,26 +1,32 @@
 """How fast is training on this CPU, against what one would write otherwise?
 
-    python benchmarks/cpu.py            # some 15 minutes, quiet machine; writes benchmarks/cpu.md
-    python benchmarks/cpu.py --quick    # a minute: ensembles of 16, N = 64 only, prints
+    python benchmarks/cpu.py                     # some 20 minutes, quiet machine; writes cpu.md
+    python benchmarks/cpu.py --quick             # a minute: ensembles of 16, N = 64 only, prints
+    python benchmarks/cpu.py --jax PYTHON ...    # jax of these interpreters (else of this one)
 
 Every row is a full training step on Romo's task (fresh trials, forward, backward, Adam; 32 trials, 56 steps), in milliseconds per network:
 
     loop      one network after the other, plain autograd and torch.optim.Adam, as written after yang2020's notebook
     autograd  the whole ensemble at once, batched matrix products, autograd
-    jax       the whole ensemble, jitted vmap over scan, Adam inside (needs `pip install -e '.[bench]'`)
+    jax       the whole ensemble, jitted vmap over scan, Adam inside, on trials that are there already
     rnnbio    `train`
-    products  only the matrix products that a step cannot do without, compiled, one network per core
+    products  only the matrix products of the recurrence that a step cannot do without, by BLAS, one network per core
 """
 import argparse
+import json
 import os
 import platform
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
+import llvmlite.binding as llvm
 import numba as nb
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from rnnbio.all import *
 from rnnbio.kernels import cpu
@@ -78,63 +84,52 @@ def autograd(n, networks, activation, rule, alone=False, task=TASK, device="cpu"
     return best(step, networks)
 
 
-def jax_ensemble(n, networks, activation, rule, task=TASK):
-    import jax
-    import jax.numpy as jnp
-    model, params = start(n, networks, activation)
-    f = {"relu": jax.nn.relu, "tanh": jnp.tanh}[activation]
-    theta = {k: jnp.asarray(t.numpy()) for k, t in params.tensors().items()}
-    memory = {name: {k: jnp.zeros_like(v) for k, v in theta.items()} for name in ("m", "v")}
-
-    def loss(p, x, y, mask):
-        def one(h, x_t):
-            r = f(h)
-            h = ALPHA * h + (1 - ALPHA) * ((jax.lax.stop_gradient(r) if rule == "eprop" else r)
-                                           @ p["W_h"].T + x_t @ p["W_x"].T + p["b"])
-            return h, f(h) @ p["w"].T + p["b_out"]
-        _, out = jax.lax.scan(one, jnp.zeros((TRIALS, n)), x)
-        return (mask[..., None] * (out - y) ** 2).sum() / (4 * mask.sum())
-
-    @jax.jit
-    def update(theta, memory, k, x, y, mask):
-        g = jax.vmap(jax.grad(loss), (0, None, None, None))(theta, x, y, mask)
-        m = jax.tree.map(lambda a, b: .9 * a + .1 * b, memory["m"], g)
-        v = jax.tree.map(lambda a, b: .999 * a + .001 * b * b, memory["v"], g)
-        return jax.tree.map(lambda p, a, b: p - 1e-3 * (a / (1 - .9**k))
-                            / (jnp.sqrt(b / (1 - .999**k)) + 1e-8), theta, m, v), {"m": m, "v": v}
-
-    state = [theta, memory]
-
-    def step(k):
-        trials = task.sample(TRIALS, 0, k)
-        state[:] = update(*state, k + 1., trials.inputs.numpy(), trials.targets.numpy(),
-                          trials.mask.numpy())
-        jax.block_until_ready(state)
-    return best(step, networks)
-
-
-def between_updates(model, params, task, *how, **more):
-    """Steps of `train` itself: the time between two updates, milliseconds per network."""
-    stamps = []
-
-    class Enough(Exception):
-        pass
-
-    def watch(state):
-        stamps.append(time.perf_counter())
-        if len(stamps) > 4 and stamps[-1] - stamps[0] > SECONDS:
-            raise Enough
+def jax_ensemble(python, n, networks, activation, rule, steps=TASK.steps, seconds=SECONDS,
+                 one_core=False):
+    """Milliseconds per network in wall and CPU time, in a process of its own; infinity where memory
+    does not suffice."""
+    script = str(Path(__file__).with_name("jax_ensemble.py"))
+    here = os.sched_getaffinity(0) if one_core else None
+    if one_core:
+        os.sched_setaffinity(0, sorted(here)[:1])
     try:
-        train(model, params, task, *how, steps=100000, progress=False, watch=watch, **more)
-    except Enough:
-        pass
-    return np.diff(stamps)[1:].min() / len(params) * 1e3
+        done = subprocess.run([python, script, *map(str, (n, networks, activation, rule, steps,
+                                                          seconds))],
+                              capture_output=True, text=True)
+    finally:
+        if one_core:
+            os.sched_setaffinity(0, here)
+    if done.returncode and "RESOURCE_EXHAUSTED" in done.stderr:
+        return float("inf"), float("inf")
+    if done.returncode:
+        raise RuntimeError(done.stderr[-1000:])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def ours(n, networks, activation, rule):
-    """One seed for all, as for the others."""
+def jax_versions(pythons):
+    """{interpreter: jax's version} of those that have one."""
+    asked = {python: subprocess.run([python, "-c", "import jax; print(jax.__version__)"],
+                                    capture_output=True, text=True) for python in pythons}
+    return {python: said.stdout.strip() for python, said in asked.items() if not said.returncode}
+
+
+def ours(n, networks, activation, rule, seconds=SECONDS):
+    """Milliseconds per network and update of `train` itself, in wall and in CPU time: what more
+    updates take beyond fewer, least of many. One seed for all, as for the others."""
     model, params = start(n, networks, activation)
-    return between_updates(model, Params(**params.tensors(), seeds=[0] * networks), TASK, rule)
+    params = Params(**params.tensors(), seeds=[0] * networks)
+
+    def took(steps):
+        begin = time.perf_counter(), time.process_time()
+        train(model, params, TASK, rule, steps=steps, progress=False)
+        return np.array([time.perf_counter() - begin[0], time.process_time() - begin[1]])
+
+    took(1)
+    each = took(5)[0] / 5
+    few, many = 17, 17 + max(32, 16 * round(seconds / 48 / each))
+    rounds = [(took(few), took(many)) for _ in range(3 if n > 128 else 6)]
+    least = [np.min([pair[i] for pair in rounds], 0) for i in (0, 1)]
+    return (least[1] - least[0]) / (many - few) / networks * 1e3
 
 
 @nb.njit(parallel=True)
@@ -156,20 +151,20 @@ def products(n, networks, activation, rule):
     args = (rand(networks, T, TRIALS, n + 2), rand(networks, n + 2, n),
             rand(networks if rule == "bptt" else 0, n, n), rand(networks, T, TRIALS, n),
             rand(networks, TRIALS, n), rand(networks, n, n + 2))
-    with cpu.one_blas_thread():
+    with threadpool_limits(1, "blas"):
         return best(lambda k: _products(*args, T, TRIALS), networks)
 
 
 def kernel_share(n, networks):
-    """The part of a sweep's time, storage included, that the kernel takes."""
-    spent, real = [0.], cpu.loss_and_gradient
+    """The part of a sweep's time, storage included, that compiled code takes."""
+    spent, real = [0.], cpu.learn
 
     def timed(*args):
         begin = time.perf_counter()
         result = real(*args)
         spent[0] += time.perf_counter() - begin
         return result
-    cpu.loss_and_gradient = timed
+    cpu.learn = timed
     sweep = lambda steps: Sweep(task="romo", rule="bptt", n_hidden=n,
                                 gain=np.linspace(.1, 1.5, networks // 8), seed=range(8), lr=1e-3,
                                 steps=steps)
@@ -180,25 +175,52 @@ def kernel_share(n, networks):
             sweep(300).run("cpu", Store(folder), progress=False)
             return spent[0] / (time.perf_counter() - begin)
     finally:
-        cpu.loss_and_gradient = real
+        cpu.learn = real
 
 
-def table(cases, with_jax):
-    lines = ["| rule | f | N | networks | loop (a) | autograd (b) | jax (c) | **rnnbio (d)** | "
-             "products (e) | a/d | b/d | c/d | d/e |",
-             "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+def ratio(a, b):
+    return f"{a / b:.2f}" if np.isfinite(a) else "–"
+
+
+def table(cases, jaxes):
+    """Wall time on all cores."""
+    names = [f"jax {version}" for version in jaxes.values()]
+    lines = ["| rule | f | N | networks | loop (a) | autograd (b) | " + " | ".join(names)
+             + " | **rnnbio (d)** | products (e) | a/d | b/d | "
+             + " | ".join(f"{name} / d" for name in names) + " | d/e |",
+             "|---|---" + "|--:" * (8 + 2 * len(names)) + "|"]
     loops = {}
     for n, networks, activation, rule in cases:
         if (n, activation, rule) not in loops:
             loops[n, activation, rule] = autograd(n, 1, activation, rule, alone=True)
         a = loops[n, activation, rule]
-        b, d, e = (autograd(n, networks, activation, rule), ours(n, networks, activation, rule),
+        b, d, e = (autograd(n, networks, activation, rule), ours(n, networks, activation, rule)[0],
                    products(n, networks, activation, rule))
-        c = jax_ensemble(n, networks, activation, rule) if with_jax else float("nan")
-        lines.append(f"| {rule} | {activation} | {n} | {networks} | {a:.2f} | {b:.2f} | {c:.2f} "
-                     f"| **{d:.3f}** | {e:.3f} | {a / d:.1f} | {b / d:.1f} | {c / d:.1f} | "
-                     f"{d / e:.2f} |")
+        c = [jax_ensemble(python, n, networks, activation, rule)[0] for python in jaxes]
+        lines.append(" | ".join([f"| {rule}", activation, str(n), str(networks), f"{a:.2f}",
+                                 f"{b:.2f}", *(f"{x:.2f}" for x in c), f"**{d:.3f}**", f"{e:.3f}",
+                                 ratio(a, d), ratio(b, d), *(ratio(x, d) for x in c),
+                                 ratio(d, e)]) + " |")
         print(lines[-1], flush=True)
+    return lines
+
+
+def one_core_table(cases, jaxes):
+    """CPU time where there is one core only."""
+    names = [f"jax {version}" for version in jaxes.values()]
+    lines = ["| rule | f | N | networks | " + " | ".join(names) + " | **rnnbio (d)** | "
+             "products (e) | " + " | ".join(f"{name} / d" for name in names) + " | d/e |",
+             "|---|---" + "|--:" * (5 + 2 * len(names)) + "|"]
+    set_threads(1)
+    for n, networks, activation, rule in cases:
+        d, e = ours(n, networks, activation, rule)[1], products(n, networks, activation, rule)
+        c = [jax_ensemble(python, n, networks, activation, rule, one_core=True)[1]
+             for python in jaxes]
+        lines.append(" | ".join([f"| {rule}", activation, str(n), str(networks),
+                                 *(f"{x:.2f}" for x in c), f"**{d:.3f}**", f"{e:.3f}",
+                                 *(ratio(x, d) for x in c), ratio(d, e)]) + " |")
+        print(lines[-1], flush=True)
+    set_threads()
     return lines
 
 
@@ -206,7 +228,8 @@ def machine():
     name = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
                  if line.startswith("model name")), platform.processor()) if os.path.exists(
         "/proc/cpuinfo") else platform.processor()
-    return (f"{name}, {nb.config.NUMBA_NUM_THREADS} cores; Python {platform.python_version()}, "
+    wide = " (AVX-512)" if llvm.get_host_cpu_features().get("avx512f") else ""
+    return (f"{name}{wide}, {nb.config.NUMBA_NUM_THREADS} cores; Python {platform.python_version()}, "
             + ", ".join(f"{k} {v}" for k, v in versions().items()
                         if k in ("torch", "numpy", "scipy")) + f", numba {nb.__version__}")
 
@@ -214,31 +237,33 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    try:
-        import jax
-        with_jax = f", jax {jax.__version__}"
-    except ImportError:
-        with_jax = ""
+    parser.add_argument("--jax", nargs="*", default=[sys.executable])
+    asked = parser.parse_args()
+    jaxes = jax_versions(asked.jax)
+    sixteen = [(64, 16, f, rule) for f in ("relu", "tanh") for rule in ("bptt", "eprop")]
     cases = [(64, k, f, rule) for f in ("relu", "tanh") for rule in ("bptt", "eprop")
              for k in (1, 4, 16, 64)] + [(n, 16, "relu", rule) for n in (128, 256, 512)
                                          for rule in ("bptt", "eprop")]
-    if quick:
-        cases = [(64, 16, f, rule) for f in ("relu", "tanh") for rule in ("bptt", "eprop")]
-    lines = table(cases, bool(with_jax))
+    lines = table(sixteen if asked.quick else cases, jaxes)
+    alone = one_core_table(sixteen[:1] if asked.quick else [
+        case for case in cases if case[1] in (16, 64) and case[0] <= 128], jaxes)
     cores = nb.config.NUMBA_NUM_THREADS
-    set_threads(1); one = ours(64, 64, "relu", "bptt")
-    set_threads(); all_ = ours(64, 64, "relu", "bptt")
+    set_threads(1)
+    one = ours(64, 64, "relu", "bptt")[0]
+    set_threads()
+    all_ = ours(64, 64, "relu", "bptt")[0]
     facts = [f"- {cores} cores are {one / all_:.2f} times as fast as one (BPTT, N = 64, 64 "
              "networks).",
-             f"- Trials, Adam, logging and storage take {1 - kernel_share(64, 64):.0%} of a "
+             f"- Trials, logging and storage take {1 - kernel_share(64, 64):.0%} of a "
              "sweep's time (64 networks: 8 gains and 8 seeds, N = 64, BPTT, 300 steps)."]
     print("\n".join(facts))
-    if not quick:
-        text = ["# Training on the CPU", "", f"{machine()}{with_jax}.", "",
+    if not asked.quick:
+        text = ["# Training on the CPU", "", f"{machine()}.", "",
                 "Milliseconds per network and training step (the least of many), and ratios within "
                 "this run. Machines are noisy: compare ratios, not times.",
-                *("    " + l.strip() for l in __doc__.splitlines()[6:]), "", *lines, "", *facts, ""]
+                *("    " + l.strip() for l in __doc__.splitlines()[7:]), "", *lines, "",
+                "The same in CPU time of one core (of jax too: its process has one):", "", *alone,
+                "", *facts, ""]
         Path(__file__).with_name("cpu.md").write_text("\n".join(text))
 
 

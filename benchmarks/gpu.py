@@ -19,6 +19,7 @@ A dash: not measured (the loop beyond 16 networks; no jax). "full": it did not f
 """
 import gc
 import os
+import subprocess
 import sys
 import time
 from itertools import product
@@ -91,7 +92,7 @@ def ours(n, networks, steps, rule, device, seconds=SECONDS):
 def batched_training(capture, *args, **more):
     """`ours` without the Triton kernel, with or without a CUDA graph."""
     kernel, captured = rules._kernel, train_module.CAPTURE
-    rules._kernel, train_module.CAPTURE = lambda params: batched, capture
+    rules._kernel, train_module.CAPTURE = lambda params, skips: batched, capture
     try:
         return ours(*args, **more)[0]
     finally:
@@ -142,15 +143,17 @@ def shown(value, form=".4f"):
 def row(case, loop, eager, graph, jax_, fused, memory, flops, launch):
     """One line of the table."""
     rule, n, networks, steps = case
-    arithmetic = (6 * steps * TRIALS * n**2 / (fused / 1e3) / flops if rule == "bptt"
+    there = np.isfinite(fused)
+    arithmetic = (6 * steps * TRIALS * n**2 / (fused / 1e3) / flops if rule == "bptt" and there
                   else NOT_MEASURED)
-    ratios = [shown(other / fused if np.isfinite(fused) else NOT_MEASURED, ".1f")
+    launches = 2 * steps * launch / (fused * networks / 1e3) if there else NOT_MEASURED
+    ratios = [shown(other / fused if there else NOT_MEASURED, ".1f")
               for other in (loop, eager, graph, jax_)]
     return "| " + " | ".join([rule, str(n), str(networks), str(steps),
                               *map(shown, (loop, eager, graph, jax_)), f"**{shown(fused)}**",
                               shown(memory, ".2f"), *ratios,
                               shown(arithmetic, ".0%"),
-                              shown(2 * steps * launch / (fused * networks / 1e3), ".1f")]) + " |"
+                              shown(launches, ".1f")]) + " |"
 
 
 def table(cases, device, with_jax, flops, launch, seconds=SECONDS, keep=lambda lines: None,
@@ -169,8 +172,9 @@ def table(cases, device, with_jax, flops, launch, seconds=SECONDS, keep=lambda l
         fused, memory = found if isinstance(found, tuple) else (found, NOT_MEASURED)
         eager, graph = (fits(batched_training, capture, n, networks, steps, rule, device, seconds)
                         for capture in (False, True))
-        jax_ = fits(jax_ensemble, n, networks, "relu", rule,
-                    task=Noise(steps, "cpu")) if with_jax else NOT_MEASURED
+        # in a process of its own: it gives no memory back while it lives
+        jax_ = jax_ensemble(sys.executable, n, networks, "relu", rule, steps,
+                            seconds)[0] if with_jax else NOT_MEASURED
         lines.append(row((rule, n, networks, steps), loops[rule, n, steps] if networks <= 16
                          else NOT_MEASURED, eager, graph, jax_, fused, memory, flops, launch))
         print(lines[-1], flush=True)
@@ -180,13 +184,13 @@ def table(cases, device, with_jax, flops, launch, seconds=SECONDS, keep=lambda l
 
 def jax_on_gpu():
     """jax's version where it sees a GPU, else nothing, with the reason printed."""
-    try:
-        import jax
-        if jax.default_backend() == "gpu":
-            return f", jax {jax.__version__}"
-        print("jax sees no GPU: its column stays empty")
-    except ImportError:
-        print("no jax: its column stays empty")
+    said = subprocess.run([sys.executable, "-c", "import jax; print(jax.default_backend(), "
+                           "jax.__version__)"], capture_output=True, text=True)
+    backend, _, version = said.stdout.strip().partition(" ")
+    if backend == "gpu":
+        return f", jax {version}"
+    print("jax sees no GPU: its column stays empty" if backend else
+          "no jax: its column stays empty")
     return ""
 
 

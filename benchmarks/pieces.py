@@ -19,10 +19,11 @@ from pathlib import Path
 import numba as nb
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from cpu import machine
 from rnnbio.all import *
-from rnnbio.base.threads import one_blas_thread, set_threads
+from rnnbio.base.threads import set_threads
 from rnnbio.networks.dynamics import skips_of
 from rnnbio.rules.rules import training_gradient
 
@@ -94,7 +95,7 @@ def products(T, B, N, settle, n_in=85, n_out=33):
     out, back = np.empty((B, N), f), np.empty((B, N), f)
 
     def work():
-        with one_blas_thread():
+        with threadpool_limits(1, "blas"):
             for _ in range(NETWORKS): _products(Z, W, M, C, R, E, settle, out, back)
     work()
     return work

@@ -136,7 +136,7 @@ def test_training_refuses_before_work(wrong, says):
 
 
 def test_a_tensor_without_gradient_raises(monkeypatch):
-    import rnnbio.training.train as module
+    import rnnbio.training.updates as module
     real = module.training_gradient
 
     def forgetful(*args):
@@ -147,4 +147,5 @@ def test_a_tensor_without_gradient_raises(monkeypatch):
     monkeypatch.setattr(module, "training_gradient", forgetful)
     model = LeakyRNN(1, 8, 2)
     with pytest.raises(RuntimeError, match="left b without gradient"):
-        train(model, model.init([0], gaussian()), get_task("romo"), steps=1, progress=False)
+        train(model, model.init([0], gaussian()), get_task("romo"), "rtrl", steps=1, n_trials=2,
+              progress=False)

@@ -11,7 +11,8 @@ from rnnbio.training import ahead, train as training
 from rnnbio.all import *
 from rnnbio.training.state import shaped, start_state_of
 from rnnbio.training.schedule import Part
-from rnnbio.training.train import _trained, _update
+from rnnbio.training.train import _trained
+from rnnbio.training.updates import one_update
 
 RULE = ["bptt", "eprop", "eprop_state", "rflo", "snap1", "modprop", "mdgl", "tbptt", "rtrl"]
 
@@ -45,7 +46,7 @@ def test_a_step_neither_waits_nor_copies(rule, name, optimizer):
         state, which = start_state_of(params, 4, trained), torch.empty(3, dtype=torch.long, device="meta")
         absent = torch.empty(state.theta.shape, dtype=torch.bool, device="meta")
         part = Part(range(4), model, task, 1., 0)
-        update = partial(_update, state, part, shaped(state, params), which,
+        update = partial(one_update, state, part, shaped(state, params), which,
                          Training(rule, optimizer=optimizer), there(3), (None, absent))
         # what is kept between steps is sent now
         update(trials, 1)
@@ -67,6 +68,7 @@ def test_replaying_a_step_trains_as_repeating_it(monkeypatch):
                               progress=False, floss=flossing(steps=1, every=6), **more)
     plain = go()
     monkeypatch.setattr(ahead, "_recorded", lambda work: recorded.append(1) or work)
+    monkeypatch.setattr(training, "compiles", lambda training, params: False)
     monkeypatch.setattr(training, "_captures", lambda params, training, part: True)
     again = go()
     assert (recorded == [1] and again.diverged.identical(plain.diverged) and int(plain.diverged[2])

@@ -251,6 +251,9 @@ def test_benchmark_runs_at_tiny_size(monkeypatch, capsys):
     assert len(lines) == 4 and len({line.count("|")
                                     for line in lines}) == 1 and "full" not in lines[2]
     kernel = rules._kernel
+    # on the CPU training asks for no kernel
+    monkeypatch.setattr(bench, "ours", lambda: [rules._kernel(None, None)])
+    assert bench.batched_training(False) is batched
 
     def no_memory(*args, **more):
         raise torch.OutOfMemoryError

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ON', 'OFF', 'EVERY_S', 'switch', 'asked_number', 'user_path', 'project_root', 'whole', 'to_disk', 'progress_bar',
-           'Asked', 'stoppable', 'pick_device', 'versions', 'device_name', 'source_state']
+           'Asked', 'stoppable', 'pick_device', 'versions', 'device_name', 'source_state', 'full_precision']
 
 # %% ../../nbs/lib/98_machine.ipynb #a5048065
 import errno
@@ -193,3 +193,15 @@ def source_state(
     commit = head.removeprefix("# branch.oid ")
     if commit == "(initial)" or not (root / "rnnbio").is_dir(): return unknown
     return dict(revision=commit[:12], dirty=any(line[:1] != "#" for line in rest))
+
+# %% ../../nbs/lib/98_machine.ipynb #fd860816
+@contextmanager
+def full_precision(device):
+    "Products on this device keep single precision, if it is a CPU."
+    before = torch.get_float32_matmul_precision()
+    if device.type != "cpu" or before == "highest":
+        yield
+        return
+    torch.set_float32_matmul_precision("highest")
+    try: yield
+    finally: torch.set_float32_matmul_precision(before)

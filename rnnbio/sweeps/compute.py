@@ -55,7 +55,7 @@ def run_bytes(run:Run, task) -> int:
     return {"float32": 4, "float64": 8}[run.dtype] * numbers + curves + task.block_bytes(B)
 
 def scratch_bytes(run:Run, task) -> int:
-    "Memory for the run that each thread is at: activity, credit, outputs and errors of every step."
+    "Memory for the run that each thread is at: activity, slopes, outputs and errors of every step."
     if run.backend == "cuda" or run.rule.forward: return 0       # counted in every run's
     T, B, n, z = task.steps, run.n_trials, run.n_hidden, run.n_hidden + task.n_in + 1
     return {"float32": 4,

@@ -92,7 +92,7 @@ def spec_of(data:dict):
     return registry.of(data)
 
 # %% ../../nbs/lib/70_runs.ipynb #7458b669
-VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 2,
+VERSIONS = {"seeds": 1, "tasks": 1, "initializers": 1, "models": 1, "rules": 1, "kernels": 3,
             "train": 1}
 # versions of what is not part of every run; recorded where it is, from 2 on
 OPTIONS = dict.fromkeys(("floss", "trained", "keep_signs", "keep_zeros", "noise", "costs", "rate",
