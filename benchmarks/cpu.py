@@ -212,6 +212,7 @@ def one_core_table(cases, jaxes):
              "products (e) | " + " | ".join(f"{name} / d" for name in names) + " | d/e |",
              "|---|---" + "|--:" * (5 + 2 * len(names)) + "|"]
     set_threads(1)
+    nb.set_num_threads(1)
     for n, networks, activation, rule in cases:
         d, e = ours(n, networks, activation, rule)[1], products(n, networks, activation, rule)
         c = [jax_ensemble(python, n, networks, activation, rule, one_core=True)[1]
@@ -221,6 +222,7 @@ def one_core_table(cases, jaxes):
                                  *(ratio(x, d) for x in c), ratio(d, e)]) + " |")
         print(lines[-1], flush=True)
     set_threads()
+    nb.set_num_threads(nb.config.NUMBA_NUM_THREADS)
     return lines
 
 

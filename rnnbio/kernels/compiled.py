@@ -229,21 +229,31 @@ def _step_of(step, leak, skips, like):
                 outer or skips and of_rates, activation)
 
 @nb.njit(**JIT)
+def _whole(shape, like):
+    "Zeros that begin where a vector may: no load or store is of two lines of the cache."
+    size, count = 1, lanes(like)
+    for n in shape: size *= n
+    room = np.zeros(size + count, like.dtype)
+    first = -(room.ctypes.data // like.itemsize) % count
+    return room[first:first + size].reshape(shape)
+
+@nb.njit(**JIT)
 def _room(T, B, N, I, O, keeps, pushes, hops, like):
-    kind, count = like.dtype, lanes(like)
+    count = lanes(like)
     rows, units, x, e = _up(B, ROWS), _up(N, count), _up(I + 1, count), _up(O, count)
     at_once, many = max(1, min(T + 1, 64 // rows)), O > 4
+    Z = _whole((T + 1, rows, x + units), like)
+    Z[:, :, x - 1] = 1
     return Room(
-        np.zeros((T + 1, rows, x + units), kind), np.zeros((2, rows, units), kind),
-        np.zeros((T if keeps else 1, rows, units), kind),
-        np.zeros((at_once + 1, rows, e + units), kind),
-        np.zeros((4 if keeps or hops else 0, rows, units), kind),
-        np.zeros(12 * ROWS * count, kind), np.zeros((N + I + 1, units), kind),
-        np.zeros((O + N, units), kind), np.zeros((N if hops else 0, units), kind),
-        np.zeros((O, units), kind), np.zeros((N if many else 0, e), kind),
-        np.zeros((T, B, O), kind), np.zeros((rows if many else 0, e), kind),
-        np.zeros((T, B, O), kind), np.zeros((T if pushes else 0, rows), kind),
-        np.zeros((e + units, units), kind), np.zeros((x, units), kind))
+        Z, _whole((2, rows, units), like), _whole((T if keeps else 1, rows, units), like),
+        _whole((at_once + 1, rows, e + units), like),
+        _whole((4 if keeps or hops else 0, rows, units), like),
+        _whole((12 * ROWS * count,), like), _whole((N + I + 1, units), like),
+        _whole((O + N, units), like), _whole((N if hops else 0, units), like),
+        _whole((O, units), like), _whole((N if many else 0, e), like),
+        np.zeros((T, B, O), like.dtype), _whole((rows if many else 0, e), like),
+        np.zeros((T, B, O), like.dtype), np.zeros((T if pushes else 0, rows), like.dtype),
+        _whole((e + units, units), like), _whole((x, units), like))
 
 # %% ../../nbs/lib/87_kernels_compiled.ipynb #dadf5733
 @nb.njit(**JIT)

@@ -312,16 +312,13 @@ def _read_out(room, t, N, b_out):
 # %% ../../nbs/lib/83_kernels_passes.ipynb #90788fa7
 @nb.njit(**JIT)
 def begin(room, step, x, start):
-    "What of Z is known before: inputs and the 1, the first state; x [time, trial, n_in]."
+    "What of Z is known before: inputs and the first state; x [time, trial, n_in]."
     (T, B, I), N = x.shape, start.shape[1]
     rows, units = room.s.shape[1:]
     r_at, count = room.Z.shape[2] - units, lanes(room.Z)
-    for t in range(T + 1):
+    for t in range(T):
         for i in range(rows):
-            trial = i if i < B else 0
-            for k in range(I):
-                room.Z[t, i, r_at - 1 - I + k] = x[t, trial, k] if t < T else 0
-            room.Z[t, i, r_at - 1] = 1
+            for k in range(I): room.Z[t, i, r_at - 1 - I + k] = x[t, i if i < B else 0, k]
     for i in range(rows):
         state, rates = room.s[0, i], room.Z[0, i, r_at:]
         for n in range(units): state[n] = start[i if i < B else 0, n] if n < N else 0
@@ -398,6 +395,49 @@ def _through(v, slope, step):
 
 # %% ../../nbs/lib/83_kernels_passes.ipynb #af38ba2b
 @nb.njit(**JIT)
+def _plain_credit(p, step, wide, n, after, nk, rates, nz, now):
+    "Credit of a block, where nothing but leak, slope and M is asked for."
+    count, ldd = lanes(p.D), 4 * lanes(p.D)
+    of_rates, activation = step.of_rates, step.activation
+    for k in range(ROWS):
+        for j in range(n, n + wide * count, count):
+            here = after + k * nk + j
+            v, r = load(p.D, k * ldd + j - n), load(p.z, rates + k * nz + j)
+            stay = load(p.stays, j) * load(p.K, here)
+            if of_rates: c = past_slope(v + stay, r, activation)
+            else: c = past_slope(v, r, activation) + stay
+            store(p.K, here - now, c)
+
+@nb.njit(**JIT)
+def _any_credit(p, step, back, share, apart, itself, wide, n, after, nk, rates, nz, now, at, slopes,
+                plain, units):
+    "Credit of a block with all there is; share [row of the block]."
+    count, ldd, size = lanes(p.D), 4 * lanes(p.D), now // nk * units
+    for k in range(ROWS):
+        for j in range(n, n + wide * count, count):
+            here, spot, d = after + k * nk + j, at + k * units + j, k * ldd + j - n
+            v, r, later = load(p.D, d), load(p.z, rates + k * nz + j), load(p.K, here)
+            if len(share): v = v + share[k] * (back.absolute * sign(r) + back.square * r)
+            slope, past = load(p.slopes, slopes + spot) if step.keeps else r, later - later
+            if back.hops:
+                store(p.streams, plain + spot, _through(v, slope, step))
+                v = v + load(p.D, 2 * ROWS * ldd + d)
+            if step.of_rates: v = v + load(p.stays, j) * later
+            else: past = load(p.stays, j) * later
+            if apart or itself:
+                came = load(p.D, ROWS * ldd + d) if apart else load(p.own, j) * later
+                if back.gate: v = v + came
+                else: past = past + came
+            if step.outer:
+                v = v + load(p.beside, j) * load(p.streams, spot)
+                past = past + load(p.beside, j) * load(p.streams, size + spot)
+            if step.keeps:
+                store(p.streams, spot, v)
+                store(p.streams, size + spot, past)
+            store(p.K, here - now, _through(v, slope, step) + past)
+
+# %% ../../nbs/lib/83_kernels_passes.ipynb #f71d47ff
+@nb.njit(**JIT)
 def _credit(p, room, step, back, t, row, N):
     "Credit of step t into that row of K, from the row after."
     (rows, units), (T, _, O) = room.s.shape[1:], room.y.shape
@@ -405,36 +445,19 @@ def _credit(p, room, step, back, t, row, N):
     cut = back.window > 0 and (T - 1 - t) % back.window == 0 or t == T - 1
     returns, itself = back.returns and not cut, back.itself and not cut
     apart, pushes = returns and (back.hops or not back.gate), back.absolute > 0 or back.square > 0
-    old, new, ldd, n = (2 + t % 2) * size, (2 + (t + 1) % 2) * size, 4 * count, 0
+    more = apart or itself or pushes or back.hops or step.keeps
+    old, new, n = (2 + t % 2) * size, (2 + (t + 1) % 2) * size, 0
     while n < units:
         wide = widest(units - n, count)
         for i in range(0, rows, ROWS):
-            after = ((row + 1) * rows + i) * nk + nk - units
-            _blocks(p, wide, n, units, after, nk, N, O, returns, apart, back.hops, old + i * units)
-            for k in range(ROWS):
-                for j in range(n, n + wide * count, count):
-                    at, d, here = (i + k) * units + j, k * ldd + j - n, after + k * nk + j
-                    v, r = load(p.D, d), load(p.z, ((t + 1) * rows + i + k) * nz + nz - units + j)
-                    later, past = load(p.K, here), full(room.Z.dtype.type(0))
-                    if pushes:
-                        v = v + room.share[t, i + k] * (back.absolute * sign(r) + back.square * r)
-                    slope = load(p.slopes, t * size + at) if step.keeps else r
-                    if back.hops:
-                        store(p.streams, new + at, _through(v, slope, step))
-                        v = v + load(p.D, 2 * ROWS * ldd + d)
-                    if step.of_rates: v = v + load(p.stays, j) * later
-                    else: past = load(p.stays, j) * later
-                    if apart or itself:
-                        came = load(p.D, ROWS * ldd + d) if apart else load(p.own, j) * later
-                        if back.gate: v = v + came
-                        else: past = past + came
-                    if step.outer:
-                        v = v + load(p.beside, j) * load(p.streams, at)
-                        past = past + load(p.beside, j) * load(p.streams, size + at)
-                    if step.keeps:
-                        store(p.streams, at, v)
-                        store(p.streams, size + at, past)
-                    store(p.K, here - rows * nk, _through(v, slope, step) + past)
+            after, at = ((row + 1) * rows + i) * nk + nk - units, i * units
+            rates = ((t + 1) * rows + i) * nz + nz - units
+            _blocks(p, wide, n, units, after, nk, N, O, returns, apart, back.hops, old + at)
+            if more:
+                share = room.share[t, i:i + ROWS] if pushes else room.share[0:0, 0]
+                _any_credit(p, step, back, share, apart, itself, wide, n, after, nk, rates, nz,
+                            rows * nk, at, t * size, new, units)
+            else: _plain_credit(p, step, wide, n, after, nk, rates, nz, rows * nk)
         n += wide * count
 
 # %% ../../nbs/lib/83_kernels_passes.ipynb #fa1ecd63
