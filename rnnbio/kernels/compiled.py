@@ -228,6 +228,7 @@ def _step_of(step, leak, skips, like):
     return Step(each[0], each[1], each[2], each[3], each[4], each[5], each[6], outer, of_rates,
                 outer or skips and of_rates, activation)
 
+# %% ../../nbs/lib/87_kernels_compiled.ipynb #dcb0b790
 @nb.njit(**JIT)
 def _whole(shape, like):
     "Zeros that begin where a vector may: no load or store is of two lines of the cache."

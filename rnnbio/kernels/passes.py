@@ -408,6 +408,7 @@ def _plain_credit(p, step, wide, n, after, nk, rates, nz, now):
             else: c = past_slope(v, r, activation) + stay
             store(p.K, here - now, c)
 
+# %% ../../nbs/lib/83_kernels_passes.ipynb #47434bca
 @nb.njit(**JIT)
 def _any_credit(p, step, back, share, apart, itself, wide, n, after, nk, rates, nz, now, at, slopes,
                 plain, units):
