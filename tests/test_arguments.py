@@ -149,9 +149,10 @@ gradient(model, params, trials, skips=(sctt(3),), beta=0.5)
 
 EXAMPLES = {
     "claims.load_claims": dict(path="nbs/zhang2024/claims.toml"),
-    "claims.gap_closes": dict(a=np.ones((2, 3)), b=np.ones((2, 3))),
-    "claims.trend_p": dict(table=np.arange(6.0).reshape(2, 3)),
-    "claims.holm": dict(ps=[0.1, 0.2]),
+    "statistics.gap_closes": dict(a=np.ones((2, 3)), b=np.ones((2, 3))),
+    "statistics.trend_p": dict(table=np.arange(6.0).reshape(2, 3)),
+    "statistics.holm": dict(ps=[0.1, 0.2]),
+    "statistics.log_rank_p": dict(slow=[3.0, np.nan], fast=[1.0, 2.0], end=9.0),
     "claims.judge": dict(
         evidence={"1": [1.0, 2.0]}, claims={"1": Claim("1", "f", "c", "s", "above", 0.0)}
     ),
@@ -308,7 +309,7 @@ NOT_FOR_USERS = (
     r"machine\.(?!project_root|pick)",
     r"initializers\.of_finite",
     r"base\.whole_numbers",
-    r"claims\.Verdict",
+    r"claims\.(Verdict|Race|at_zero)",
     r"connectome\.Connections",
     r"data\.(fetch|content)",
     r"digits\.",
@@ -356,12 +357,13 @@ MEANS_SOMETHING = [
     (r"Fit\.", text),
     (r"Trials\.trials\.which$", lambda v: np.asarray(v).dtype.kind in "ib"),
     (r".*\.(tau|target|length|mus|ranks|accuracy|ps|lr|runs|reference|level)$", finite),
-    (r"(two_layers|lstm|claims)\..*\.values$", finite),
+    (r"(two_layers|lstm|claims|statistics)\..*\.values$", finite),
     (
-        r"(curves\.(first_below|moving_average|final_loss|learned)|claims\.(log_ratio|rank_correlation|gap_closes|judge))\.",
+        r"(curves\.(first_below|moving_average|final_loss|learned)|claims\.judge"
+        r"|statistics\.(log_ratio|rank_correlation|gap_closes|log_rank_p))\.",
         lambda v: numeric(v) or v in ([], {}),
     ),
-    (r"claims\.(holm|interval)\.", lambda v: len(v) == 0),
+    (r"statistics\.(holm|interval|bounded_interval|seeds_needed)\.(ps|values)$", lambda v: len(v) == 0),
     (r"optimizers|rules", text),
     (r"store\.store_of", lambda v: v is None or isinstance(v, str)),
     (r"LeakyRNN\(\)|lyapunov\..*\.inputs", lambda v: isinstance(v, (Params, torch.Tensor))),

@@ -202,7 +202,7 @@ FLOORS = [
     {"base": "help checks registry machine threads seeds data trials curves plots"},
     {"tasks": "base romo schuessler neurogym environments pattern digits wrappers",
      "kernels": "noise batched gpu vectors passes compiled cpu",
-     "figures": "claims report"},
+     "figures": "statistics claims report"},
     {"networks": "initializers dynamics models modules connectome"},
     {"rules": "costs rules oracles"},
     {"analyses": "lyapunov lowrank laziness curvature measures"},

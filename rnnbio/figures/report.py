@@ -26,7 +26,7 @@ from ..base.checks import (checked, count, known_options, numbers, one_of, parse
 from ..base.curves import final_loss, moving_average
 from ..base.machine import (device_name, pick_device, project_root, source_state, switch,
                                  user_path, versions, whole)
-from .claims import judge, load_claims
+from .claims import Race, at_zero, judge, load_claims
 
 # %% ../../nbs/lib/81_report.ipynb #21725695
 PROFILES = ("quick", "paper", "full", "test")
@@ -107,21 +107,19 @@ class Figure:
     @checked
     def judge(self,
         id:str,          # of the claim, in claims.toml
-        values,          # its statistic by seed; or a table [seed, condition] that rises or falls
+        # its statistic by seed; a table [seed, condition] that rises or falls; a Race; or, for what
+        # must hold in every condition, one of these by the condition's name
+        values,
         beside:str="",   # the other choice it is judged under: "alpha = 0.5"; "": ours
     ) -> None:
         "Evidence on one claim; the verdict waits for `report`, since tests are corrected together."
         one_of("claim", id, self.claims)
-        values = numbers("values", values, finite=False)
-        if values.ndim not in (1, 2):
-            raise ValueError("values must be [seed] or [seed, condition], got shape "
-                             f"{list(values.shape)}")
-        self.evidence.setdefault(beside, {})[id] = values
+        self.evidence.setdefault(beside, {})[id] = _evidence("values", values)
 
     def report(self) -> pd.DataFrame:
         "Verdicts of the figure's claims; they and where they come from go to its JSON."
-        verdicts = [replace(v, beside=beside) for beside, evidence in self.evidence.items()
-                    for v in judge(evidence, self.claims, self.profile)]
+        verdicts = [replace(v, beside=beside) for beside, evidence, claims in _groups(self)
+                    for v in judge(evidence, claims, self.profile)]
         text = json.dumps(_plain(_provenance(self, verdicts)), indent=1) + "\n"
         whole(self.folder / f"{self.notebook}.json", lambda p: p.write_text(text, encoding="utf-8"))
         return _verdict_table(verdicts)
@@ -185,12 +183,16 @@ def _provenance(figure, verdicts) -> dict:
                 training_s=round(figure.training_s, 1),
                 runs_sha256=hashlib.sha256(keys.encode()).hexdigest(),
                 versions=versions(), sweeps=figure.sweeps, conditions=figure.conditions,
-                checks=figure.checks, claims=[asdict(v) for v in verdicts])
+                checks=figure.checks, claims=[asdict(v) for v in verdicts],
+                evidence=[dict(claim=id, beside=beside) | _stored(given)
+                          for beside, evidence in figure.evidence.items()
+                          for id, given in evidence.items()])
 
 def _verdict_table(verdicts) -> pd.DataFrame:
     "What the notebook shows at its end."
     return pd.DataFrame([dict(claim=v.claim.id, beside=v.beside, verdict=v.verdict, mean=v.mean,
                               low=v.interval[0], high=v.interval[1], p=v.p, why=v.why,
+                              where=v.where,
                               statistic=v.claim.statistic) for v in verdicts])
 
 def _plain(value):
@@ -199,6 +201,37 @@ def _plain(value):
     if isinstance(value, (list, tuple)): return [_plain(v) for v in value]
     if isinstance(value, np.generic): return _plain(value.item())
     return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+
+# %% ../../nbs/lib/81_report.ipynb #62a1c91b
+def _evidence(what, given):
+    "Numbers of one of the kinds that `judge` knows."
+    if isinstance(given, dict):
+        return {str(name): _evidence(f"{what}[{name!r}]", one) for name, one in given.items()}
+    if isinstance(given, Race):
+        slow, fast = (numbers(f"{what}.{name}", getattr(given, name), 1, finite=False)
+                      for name in ("slow", "fast"))
+        return Race(slow, fast, float(given.end))
+    values = numbers(what, given, finite=False)
+    if values.ndim not in (1, 2):
+        raise ValueError(f"{what} must be [seed] or [seed, condition], got shape "
+                         f"{list(values.shape)}")
+    return values
+
+def _stored(given) -> dict:
+    "Evidence as plain data, from which it can be judged anew."
+    if isinstance(given, dict): return dict(all_of={name: _stored(v) for name, v in given.items()})
+    if isinstance(given, Race):
+        return dict(slow=given.slow.tolist(), fast=given.fast.tolist(), end=given.end)
+    return dict(values=given.tolist())
+
+def _groups(figure) -> list[tuple]:
+    "What is corrected together: ours, each other choice, and claims without a margin of ours."
+    groups = [(beside, evidence, figure.claims) for beside, evidence in figure.evidence.items()]
+    plain = {id: at_zero(claim) for id, claim in figure.claims.items() if claim.ours}
+    for beside, evidence, _ in list(groups):
+        if some := {id: given for id, given in evidence.items() if id in plain}:
+            groups.append((f"{beside}, margin 0" if beside else "margin 0", some, plain))
+    return groups
 
 # %% ../../nbs/lib/81_report.ipynb #1efe844a
 @patch
