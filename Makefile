@@ -40,7 +40,7 @@ export RNNBIO_SCHEDULER := $(SCHEDULER)
 export JUPYTER_PATH := $(CURDIR)/.make$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help figures $(PAPERS) $(NAMES) report test test-all export pictures lab address docs clean FORCE
+.PHONY: help figures $(PAPERS) $(NAMES) report redraw test test-all export pictures lab address docs clean FORCE
 .SECONDARY:
 .PRECIOUS: $(FIGURES)      # moved into place whole: nothing to delete where make is stopped
 
@@ -57,6 +57,9 @@ $(NAMES): %: $(OUT)/%.ipynb
 
 report: $(READY)      ## every claim's verdict, into figures/paper/REPORT.md
 	@"$(PY)" -m rnnbio report
+
+redraw: $(READY) $(KERNEL)   ## the committed figures and verdicts again from their tables, without training
+	"$(PY)" nbs/redraw.py
 
 # Two processes at a time, each with one thread: more would wait for one another.
 test: $(READY) $(KERNEL)     ## the notebooks' own checks, then pytest
@@ -118,4 +121,4 @@ $(OUT)/%.ipynb: nbs/%.ipynb .make/source.sum | $(READY) $(KERNEL)
 	@run=.make/runs/$*-$$$$.ipynb; \
 	RNNBIO_QUIET=1 "$(PY)" -m papermill $< $$run -k python3 -p profile $(PROFILE) -p seed $(SEED) -p device $(DEVICE) -p out $(patsubst %/,%,$(dir $@)) \
 		|| { test ! -f $$run || echo "failed; the notebook up to the error: $$run"; exit 1; }; \
-	mv $$run $@
+	"$(PY)" nbs/redraw.py --strip $$run && mv $$run $@

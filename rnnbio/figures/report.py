@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ from ..base.checks import (checked, count, known_options, numbers, one_of, parse
 from ..base.curves import final_loss, moving_average
 from ..base.machine import (device_name, pick_device, project_root, source_state, switch,
                                  user_path, versions, whole)
+from ..base.plots import figure_style
 from .claims import Race, at_zero, judge, load_claims
 
 # %% ../../nbs/lib/81_report.ipynb #21725695
@@ -80,6 +82,7 @@ class Figure:
         self.claims = load_claims(claims)
         self.evidence, self.conditions, self.checks = {}, [], []
         self.sweeps, self.keys, self.training_s, self.begin = [], set(), 0., time.time()
+        self.before = None      # what its JSON said, where it is redrawn
         self.source = source_state(project_root())      # as it began: what it imported
         self.folder = _folder(self, out)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -97,11 +100,12 @@ class Figure:
     @checked
     def save(self,
         figure:Picture,        # matplotlib figure
-        table:pd.DataFrame,    # every number drawn, one observation a row; no lost labels
+        # every number drawn, one observation a row; no lost labels; None: `table` has written it
+        table:pd.DataFrame|None=None,
     ) -> None:
         "PNG, PDF and CSV; each appears complete or not at all."
-        _refuse_lost_labels(table)
-        for kind, write in _writers(figure, table).items():
+        if table is not None: _write_table(self, table)
+        for kind, write in _writers(figure).items():
             whole(self.folder / f"{self.notebook}.{kind}", write)
 
     @checked
@@ -120,7 +124,7 @@ class Figure:
         "Verdicts of the figure's claims; they and where they come from go to its JSON."
         verdicts = [replace(v, beside=beside) for beside, evidence, claims in _groups(self)
                     for v in judge(evidence, claims, self.profile)]
-        text = json.dumps(_plain(_provenance(self, verdicts)), indent=1) + "\n"
+        text = _json_text(_provenance(self, verdicts))
         whole(self.folder / f"{self.notebook}.json", lambda p: p.write_text(text, encoding="utf-8"))
         return _verdict_table(verdicts)
 
@@ -154,12 +158,19 @@ def _cells_run() -> list[str]:
     return list(shell.user_ns.get("In", [])) if shell else []
 
 # %% ../../nbs/lib/81_report.ipynb #5012d37a
-def _writers(figure, table) -> dict:
-    "A function that writes the file, for each kind of file."
-    return {"png": lambda p: figure.savefig(p, format="png"),
+def _writers(figure) -> dict:
+    "A function that writes the file, for each kind of file; in our style, whoever drew it."
+    def write(path, **how):
+        with figure_style(): figure.savefig(path, **how)
+    return {"png": lambda p: write(p, format="png"),
             # without its date the same picture is the same file
-            "pdf": lambda p: figure.savefig(p, format="pdf", metadata={"CreationDate": None}),
-            "csv": lambda p: table.to_csv(p, index=False, float_format="%.6g", lineterminator="\n")}
+            "pdf": lambda p: write(p, format="pdf", metadata={"CreationDate": None})}
+
+def _write_table(figure, table) -> Path:
+    _refuse_lost_labels(table)
+    path = figure.folder / f"{figure.notebook}.csv"
+    whole(path, lambda p: table.to_csv(p, index=False, float_format="%.6g", lineterminator="\n"))
+    return path
 
 def _refuse_lost_labels(table):
     "A label that pandas reads as missing is lost from every group."
@@ -173,20 +184,56 @@ def _refuse_lost_labels(table):
             raise ValueError(f"table: the label {lost.iloc[0]!r} in column {name!r} is missing to "
                              "pandas: use another word")
 
+# %% ../../nbs/lib/81_report.ipynb #afa312bb
+@patch
+@checked
+def table(
+    self:Figure,
+    make,                # function() -> pd.DataFrame: the part that trains, one observation a row
+) -> pd.DataFrame:
+    """The figure's numbers: made and kept as its CSV, or read from there where it is redrawn.
+    ValueError when they were made with other settings or seeds."""
+    if not callable(make): raise TypeError(f"make must be a function, got {shown(make)}")
+    path = self.folder / f"{self.notebook}.csv"
+    if switch("RNNBIO_REDRAW"): self.before = _made_before(self, path)
+    else: _write_table(self, make())
+    return pd.read_csv(path)
+
+def _made_before(figure, path) -> dict:
+    "What the figure's JSON says of the table."
+    about = path.with_suffix(".json")
+    for file in (path, about):
+        if not file.is_file():
+            raise FileNotFoundError(f"no {file} to redraw: make the figure first")
+    facts = parse_json(str(about), about.read_text(encoding="utf-8"))
+    wanted = _plain(dict(settings=figure.settings, seeds=list(figure.seeds)))
+    for name, now in wanted.items():
+        if facts[name] != json.loads(json.dumps(now)):
+            raise ValueError(f"{path} was made with {name} {shown(facts[name])}, but the notebook "
+                             f"has {shown(now)}: make the figure again")
+    return facts
+
+@patch(as_prop=True)
+def tallied(self:Figure) -> pd.DataFrame:
+    "What `tally` counted, also when the figure is redrawn."
+    return pd.DataFrame(self.conditions if self.before is None else self.before["conditions"])
+
 # %% ../../nbs/lib/81_report.ipynb #ba55115b
 def _provenance(figure, verdicts) -> dict:
-    "Everything about a figure that is no picture."
+    "Everything about a figure that is no picture; of one that is redrawn, how its table was made."
+    judged = dict(checks=figure.checks, claims=[asdict(v) for v in verdicts],
+                  evidence=[dict(claim=id, beside=beside) | _stored(given)
+                            for beside, evidence in figure.evidence.items()
+                            for id, given in evidence.items()])
+    if figure.before is not None: return figure.before | _plain(judged)
     keys = "".join(sorted(figure.keys))
-    return dict(figure=figure.name, **figure.source, profile=figure.profile,
+    made = dict(figure=figure.name, **figure.source, profile=figure.profile,
                 seeds=list(figure.seeds), device=device_name(figure.device),
                 settings=figure.settings, duration_s=round(time.time() - figure.begin, 1),
                 training_s=round(figure.training_s, 1),
                 runs_sha256=hashlib.sha256(keys.encode()).hexdigest(),
-                versions=versions(), sweeps=figure.sweeps, conditions=figure.conditions,
-                checks=figure.checks, claims=[asdict(v) for v in verdicts],
-                evidence=[dict(claim=id, beside=beside) | _stored(given)
-                          for beside, evidence in figure.evidence.items()
-                          for id, given in evidence.items()])
+                versions=versions(), sweeps=figure.sweeps, conditions=figure.conditions)
+    return _plain(made | judged)
 
 def _verdict_table(verdicts) -> pd.DataFrame:
     "What the notebook shows at its end."
@@ -232,6 +279,11 @@ def _groups(figure) -> list[tuple]:
         if some := {id: given for id, given in evidence.items() if id in plain}:
             groups.append((f"{beside}, margin 0" if beside else "margin 0", some, plain))
     return groups
+
+def _json_text(facts) -> str:
+    "Indented, but lists of numbers or words on one line."
+    one_line = lambda found: "[" + re.sub(r"\n\s*", " ", found[1]) + "]"
+    return re.sub(r"\[\n\s+([^\[\]{}]*?)\n\s*\]", one_line, json.dumps(facts, indent=1)) + "\n"
 
 # %% ../../nbs/lib/81_report.ipynb #1efe844a
 @patch

@@ -1,0 +1,71 @@
+"""Redraw the committed figures and their verdicts from their tables, without training (`make redraw`).
+
+    python nbs/redraw.py [PAPER/FIGURE ...]      # without names: all that keep a table, and REPORT.md
+    python nbs/redraw.py --strip NOTEBOOK ...    # executed notebooks without what differs between runs
+
+A figure notebook keeps a table where it calls `fig.table`; its CSV and JSON lie in figures/paper.
+"""
+import json
+import os
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = ROOT / "figures" / "paper"
+
+
+def stripped(notebook:dict) -> dict:
+    "Without times, progress and ids that are drawn anew: what is left differs only if results do."
+    notebook["metadata"].pop("papermill", None)
+    for cell in notebook["cells"]:
+        for name in ("papermill", "execution"): cell["metadata"].pop(name, None)
+        if "injected-parameters" in cell["metadata"].get("tags", ()): cell["id"] = "injected"
+        if "outputs" in cell:
+            cell["outputs"] = [o for o in cell["outputs"] if o["output_type"] != "stream"]
+    return notebook
+
+
+def strip(path:Path) -> None:
+    "In place."
+    notebook = stripped(json.loads(path.read_text(encoding="utf-8")))
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def kept() -> list[str]:
+    "Figures that can be redrawn, paper/notebook."
+    return [f"{path.parent.name}/{path.stem}" for path in sorted((ROOT / "nbs").glob("*/fig*.ipynb"))
+            if "fig.table(" in path.read_text(encoding="utf-8")
+            and (FIGURES / path.parent.name / f"{path.stem}.json").is_file()]
+
+
+def redraw(name:str) -> str:
+    "Run a figure notebook on its table; picture, JSON and the executed notebook are replaced."
+    import papermill
+    paper, figure = name.split("/")
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder, "run.ipynb")
+        papermill.execute_notebook(
+            ROOT / "nbs" / f"{name}.ipynb", run, dict(profile="paper", seed=0, device="auto",
+                                                      out=f"figures/paper/{paper}"),
+            kernel_name="python3", progress_bar=False, cwd=ROOT)
+        strip(run)
+        (FIGURES / paper / f"{figure}.ipynb").write_bytes(run.read_bytes())
+    return name
+
+
+def main(names:list[str]) -> None:
+    os.environ |= dict(RNNBIO_REDRAW="1", RNNBIO_QUIET="1")
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        for name in pool.map(redraw, names or kept()): print(name, flush=True)
+    if not names:
+        from rnnbio.figures.report import write_report
+        write_report()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--strip"]:
+        for path in map(Path, sys.argv[2:]): strip(path)
+    else: main(sys.argv[1:])
