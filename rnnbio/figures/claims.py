@@ -184,7 +184,9 @@ def _verdict(claim, tested, p, other, profile) -> Verdict:
     else:
         verdict = "inconclusive"
         if low > 0 or high < 0: words.append(f"p = {p if low > 0 else other:.3f}, corrected")
-        else: words.append(f"the 95 % interval holds the margin {claim.margin:g}")
+        else:
+            with_them = "with them against it, " if tested.lost else ""
+            words.append(f"{with_them}the 95 % interval holds the margin {claim.margin:g}")
         if n > 1: words.append(f"about {tested.needed} seeds would tell, at this spread"
                                if tested.needed else "more than 1000 seeds would be needed")
     mean = float(tested.values.mean()) if len(tested.values) else np.nan
