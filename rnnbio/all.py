@@ -77,7 +77,7 @@ from .base.plots import (
     plot_learning, plot_paired, plot_treatments, plot_trial, shade)
 from .figures.claims import Claim, Race
 from .figures.statistics import gap_closes, interval, log_ratio, rank_correlation
-from .figures.report import Figure, learning_table
+from .figures.figure import Figure, learning_table
 
 # the machine
 from .base.data import data_root, fetch

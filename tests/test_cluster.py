@@ -204,7 +204,7 @@ def test_the_same_file_whatever_the_threads_chunks_or_workers(client, tmp_path, 
     import matplotlib.pyplot as plt
 
     from rnnbio.base.threads import set_threads
-    from rnnbio.figures.report import Figure, learning_table
+    from rnnbio.figures.figure import Figure, learning_table
     question = Sweep(task="2af", rule=["bptt", "rflo", "mdgl"], gain=[.5, 1.], seed=range(3),
                      lr=best_lr((1e-3, 1e-2), (1000,)), steps=60, n_hidden=8, n_trials=2)
 

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 
 from rnnbio.base import plots
-from rnnbio.figures import report
+from rnnbio.figures import figure as figures, report
 from rnnbio.base.machine import project_root
 
 CURVES = {.1: np.ones((2, 30)), 1.: np.ones((2, 30))}
@@ -45,10 +45,10 @@ BADLY_SHAPED = [      # what single wrong values do not show: parts that do not 
     (plots.plot_conditions, dict(levels={("los", "a"): {}}), "levels names a panel"),
     (plots.plot_paired, dict(learned=np.ones((2, 3), bool)),
      "learned must be True and False in the values' shape [2, 2]"),
-    (report.learning_table, dict(every=0), "every must be a whole number of at least 1, got 0"),
-    (report.learning_table, dict(runs=xr.Dataset(dict(loss=("step", [1.])))), "it lacks accuracy"),
-    (report.check_parameters, dict(cells=["# Parameters\nx ="]), "cells must be Python"),
-    (report.check_parameters, dict(cells=["# Parameters\nimport os\nprofil = 1"]),
+    (figures.learning_table, dict(every=0), "every must be a whole number of at least 1, got 0"),
+    (figures.learning_table, dict(runs=xr.Dataset(dict(loss=("step", [1.])))), "it lacks accuracy"),
+    (figures.check_parameters, dict(cells=["# Parameters\nx ="]), "cells must be Python"),
+    (figures.check_parameters, dict(cells=["# Parameters\nimport os\nprofil = 1"]),
      "did you mean 'profile'?"),
 ]
 
@@ -90,9 +90,9 @@ RIGHT = {
     plots.plot_paired: lambda: dict(
         ax=axis(), values=np.ones((2, 2)), colors=["red", "blue"], learned=np.ones((2, 2), bool),
         levels={"silent": 1.}, names=True),
-    report.check_parameters: lambda: dict(cells=["x = 1"]),
+    figures.check_parameters: lambda: dict(cells=["x = 1"]),
     report.report_text: lambda: dict(root=project_root()),
-    report.learning_table: lambda: dict(runs=RUNS, every=5, window=3),
+    figures.learning_table: lambda: dict(runs=RUNS, every=5, window=3),
 }
 WRONG = [
     None, "", "x", "null", b"x", True, 0, -1, 1.5, 2**70, math.nan, math.inf, 1j, object(), print,
@@ -112,7 +112,7 @@ def canvas():
 
 
 def test_every_public_function_is_here():
-    public = [getattr(module, name) for module in (plots, report) for name in module.__all__]
+    public = [getattr(module, name) for module in (plots, figures, report) for name in module.__all__]
     functions = {f.__name__ for f in public if inspect.isfunction(f)}
     assert functions - {"figure_style", "write_report"} == {f.__name__ for f in RIGHT}
 
@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_named(function, wrong, says):
 def a_figure(folder, **other):
     right = dict(name="zhang2024/fig1_initial_gain", profile="quick", seed=0, device="cpu",
                  out=folder)
-    return report.Figure(**right | dict(quick=dict(n_seeds=2)) | other)
+    return figures.Figure(**right | dict(quick=dict(n_seeds=2)) | other)
 
 
 @pytest.mark.parametrize("wrong, says", [
