@@ -162,6 +162,26 @@ def test_a_package_that_cannot_be_written_is_imported(tmp_path):
                   NUMBA_CACHE_DIR="").startswith("False")
 
 
+BITS = """
+import hashlib
+from rnnbio.all import *
+model = LeakyRNN(1, 50, 2, noise=ou(.1, 5.))
+fit = train(model, model.init([0, 1], gaussian()), get_task("romo"), steps=100, progress=False)
+print(hashlib.sha256(fit.loss.values.tobytes() + fit.params.W_h.numpy().tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_what_was_just_compiled_computes_the_same_bits_as_what_was_kept(tmp_path):
+    """A function is compiled by itself and within its caller; which of the two a process runs depends
+    on whether it has compiled them itself."""
+    assert python(BITS, NUMBA_CACHE_DIR=str(tmp_path)) == python(BITS, NUMBA_CACHE_DIR=str(tmp_path))
+
+
+def test_no_compiled_code_may_be_rounded_in_two_ways():
+    assert "fastmath" not in cpu.JIT
+
+
 def test_compiling_is_said_once(monkeypatch, capsys):
     monkeypatch.delenv("RNNBIO_QUIET", raising=False)
     monkeypatch.setattr(cpu, "_compiling", cpu._Compiling())

@@ -139,8 +139,16 @@ def _one_each(claim, values, bounded=False) -> _Tested:
     worst, best = (-1 - margin, 1 - margin) if bounded else (-largest, largest)
     against, favour = np.r_[beyond, [worst] * lost], np.r_[beyond, [best] * lost]
     within = bounded_interval if bounded else interval
-    return _Tested(values[there], lost, within(values[there]), within(against), within(favour),
-                   sign_flip_p(against), sign_flip_p(-favour), seeds_needed(against))
+    past = lambda beyond: tuple(np.subtract(within(beyond + margin), margin))
+    needed = _needed_alike(against[0], margin) if bounded and np.ptp(against) == 0 else None
+    return _Tested(values[there], lost, within(values[there]), past(against), past(favour),
+                   sign_flip_p(against), sign_flip_p(-favour), needed or seeds_needed(against))
+
+def _needed_alike(beyond, margin) -> int|None:
+    "Seeds with which correlations that are all the same would be told from the margin."
+    for n in range(2, 1001):
+        low, high = bounded_interval([beyond + margin] * n)
+        if low > margin or high < margin: return n
 
 def _trend(claim, table) -> _Tested:
     "A table that should rise or fall with the condition."

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 from numba.extending import overload
-from .vectors import (JIT, ROWS, Vector, block, clip, each_tanh, full, lanes, load,
-                                    pointer, product, relu, sign, store, total, where_positive,
-                                    widest)
+from .vectors import (JIT, ROWS, Vector, block, clip, each_tanh, fma, full, lanes,
+                                    load, pointer, product, relu, sign, store, total,
+                                    where_positive, widest)
 
 # %% ../../nbs/lib/83_kernels_passes.ipynb #faa64663
 ACTIVATIONS = {"relu": 0, "tanh": 1, "linear": 2}      # codes
@@ -33,8 +33,9 @@ def _tanh_by_type(u):
     def rational(u):
         u = clip(u, top)
         v = u * u
-        return (u * (one + v * (p1 + v * (p2 + v * (p3 + v * p4))))
-                / (one + v * (q1 + v * (q2 + v * (q3 + v * q4)))))
+        over = fma(v, fma(v, fma(v, fma(v, full(p4), full(p3)), full(p2)), full(p1)), full(one))
+        under = fma(v, fma(v, fma(v, fma(v, full(q4), full(q3)), full(q2)), full(q1)), full(one))
+        return u * over / under
     return rational
 
 @nb.njit(**JIT)
@@ -67,8 +68,8 @@ def _log_by_type(v):
         m = np.int32((bits & np.int32(0x7FFFFF)) + root).view(np.float32)
         s = (m - one) / (m + one)
         q = s * s
-        return (f(exponent) * ln2
-                + s * (two + q * (third + q * (fifth + q * (seventh + q * ninth)))))
+        tail = fma(q, fma(q, fma(q, fma(q, ninth, seventh), fifth), third), two)
+        return fma(s, tail, f(exponent) * ln2)
     return series
 
 def _turn(v): return np.cos(2 * np.pi * v), np.sin(2 * np.pi * v)
@@ -85,8 +86,8 @@ def _turn_by_type(v):
         k = np.int32(four * v + half)
         g = (four * v - f(k)) * right
         q = g * g
-        sine = g * (one + q * (s3 + q * (s5 + q * (s7 + q * s9))))
-        cosine = one + q * (c2 + q * (c4 + q * (c6 + q * c8)))
+        sine = g * fma(q, fma(q, fma(q, fma(q, s9, s7), s5), s3), one)
+        cosine = fma(q, fma(q, fma(q, fma(q, c8, c6), c4), c2), one)
         x, y = (sine, cosine) if k & 1 else (cosine, sine)
         return (-x if (k + 1) & 2 else x), (-y if k & 2 else y)
     return series
@@ -119,8 +120,8 @@ def _next_noise(words, keep, kick, eta):
         for q in range(words.shape[1]):
             length = np.sqrt(minus * _log((kind(words[pair, q] >> 1) + half) * wide))
             x, y = _turn(kind(words[pair + 1, q]) * unit)
-            eta[pair, q] = keep * eta[pair, q] + kick * (length * x)
-            eta[pair + 1, q] = keep * eta[pair + 1, q] + kick * (length * y)
+            eta[pair, q] = fma(keep, eta[pair, q], kick * (length * x))
+            eta[pair + 1, q] = fma(keep, eta[pair + 1, q], kick * (length * y))
 
 # %% ../../nbs/lib/83_kernels_passes.ipynb #d1f90983
 class Heard(NamedTuple):
@@ -260,13 +261,13 @@ def _advance(room, step, eta, noisy, t, K, N):
                 heard, place = k * eta.shape[1] + i // ROWS * N, (i + k) * units
                 for j in range(n, n + wide * count, count):
                     drive = load(D, 4 * k * count + j - n)
-                    if noisy: drive = drive + load(c, j) * load(e, heard + j)
+                    if noisy: drive = fma(load(c, j), load(e, heard + j), drive)
                     before = load(z, row + j) if step.of_rates else load(s, old + place + j)
-                    u = load(a, j) * before + drive
+                    u = fma(load(a, j), before, drive)
                     r = rate_of(u, step.activation)
                     if step.keeps:
                         store(slopes, t * size + place + j, past_slope(one, r, step.activation))
-                    if step.outer: r = load(o, j) * before + load(rest, j) * r
+                    if step.outer: r = fma(load(o, j), before, load(rest, j) * r)
                     if not step.of_rates: store(s, new + place + j, u)
                     store(z, row + rows * nz + j, r)
         n += wide * count
@@ -306,7 +307,7 @@ def _read_out(room, t, N, b_out):
         for o in range(O):
             v = load(z, row) * load(w, o * units)
             for j in range(count, units, count):
-                v = v + load(z, row + j) * load(w, o * units + j)
+                v = fma(load(z, row + j), load(w, o * units + j), v)
             y[i, o] = total(v) + b_out[o]
 
 # %% ../../nbs/lib/83_kernels_passes.ipynb #90788fa7
@@ -403,9 +404,9 @@ def _plain_credit(p, step, wide, n, after, nk, rates, nz, now):
         for j in range(n, n + wide * count, count):
             here = after + k * nk + j
             v, r = load(p.D, k * ldd + j - n), load(p.z, rates + k * nz + j)
-            stay = load(p.stays, j) * load(p.K, here)
-            if of_rates: c = past_slope(v + stay, r, activation)
-            else: c = past_slope(v, r, activation) + stay
+            stays, later = load(p.stays, j), load(p.K, here)
+            if of_rates: c = past_slope(fma(stays, later, v), r, activation)
+            else: c = fma(stays, later, past_slope(v, r, activation))
             store(p.K, here - now, c)
 
 # %% ../../nbs/lib/83_kernels_passes.ipynb #47434bca
@@ -423,15 +424,15 @@ def _any_credit(p, step, back, share, apart, itself, wide, n, after, nk, rates, 
             if back.hops:
                 store(p.streams, plain + spot, _through(v, slope, step))
                 v = v + load(p.D, 2 * ROWS * ldd + d)
-            if step.of_rates: v = v + load(p.stays, j) * later
+            if step.of_rates: v = fma(load(p.stays, j), later, v)
             else: past = load(p.stays, j) * later
             if apart or itself:
                 came = load(p.D, ROWS * ldd + d) if apart else load(p.own, j) * later
                 if back.gate: v = v + came
                 else: past = past + came
             if step.outer:
-                v = v + load(p.beside, j) * load(p.streams, spot)
-                past = past + load(p.beside, j) * load(p.streams, size + spot)
+                v = fma(load(p.beside, j), load(p.streams, spot), v)
+                past = fma(load(p.beside, j), load(p.streams, size + spot), past)
             if step.keeps:
                 store(p.streams, spot, v)
                 store(p.streams, size + spot, past)
