@@ -113,23 +113,27 @@ def jax_versions(pythons):
     return {python: said.stdout.strip() for python, said in asked.items() if not said.returncode}
 
 
-def ours(n, networks, activation, rule, seconds=SECONDS):
+def per_update(model, params, task, *how, seconds=SECONDS, **more):
     """Milliseconds per network and update of `train` itself, in wall and in CPU time: what more
-    updates take beyond fewer, least of many. One seed for all, as for the others."""
-    model, params = start(n, networks, activation)
-    params = Params(**params.tensors(), seeds=[0] * networks)
-
+    updates take beyond fewer, least of many."""
     def took(steps):
         begin = time.perf_counter(), time.process_time()
-        train(model, params, TASK, rule, steps=steps, progress=False)
+        train(model, params, task, *how, steps=steps, progress=False, **more)
         return np.array([time.perf_counter() - begin[0], time.process_time() - begin[1]])
 
     took(1)
     each = took(5)[0] / 5
     few, many = 17, 17 + max(32, 16 * round(seconds / 48 / each))
-    rounds = [(took(few), took(many)) for _ in range(3 if n > 128 else 6)]
+    rounds = [(took(few), took(many)) for _ in range(3 if each > .1 else 6)]
     least = [np.min([pair[i] for pair in rounds], 0) for i in (0, 1)]
-    return (least[1] - least[0]) / (many - few) / networks * 1e3
+    return (least[1] - least[0]) / (many - few) / len(params) * 1e3
+
+
+def ours(n, networks, activation, rule, seconds=SECONDS):
+    """One seed for all, as for the others."""
+    model, params = start(n, networks, activation)
+    params = Params(**params.tensors(), seeds=[0] * networks)
+    return per_update(model, params, TASK, rule, seconds=seconds)
 
 
 @nb.njit(parallel=True)

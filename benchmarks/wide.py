@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch.testing import assert_close
 
-from cpu import best, between_updates, machine
+from cpu import best, machine, per_update
 from rnnbio.all import *
 
 TASK, N, NETWORKS, TRIALS, LR = get_task("2af", timing="short"), 300, 10, 32, .003
@@ -65,8 +65,8 @@ def main():
     fit = train(MODEL, params, TASK, "bptt", LR, 20, TRIALS, sgd(.9), progress=False)
     assert_close(plain(params, 20), fit.params.W_h, rtol=1e-3, atol=1e-5)     # the same steps
     loop, ensemble, step = (plain(params[0]), plain(params),
-                            between_updates(MODEL, params, TASK, "bptt", LR, n_trials=TRIALS,
-                                            optimizer=sgd(.9)))
+                            per_update(MODEL, params, TASK, "bptt", LR, n_trials=TRIALS,
+                                            optimizer=sgd(.9))[0])
     inputs = TASK.probe(32).inputs
     begin = time.perf_counter()
     by_loop = jacobian_kernel(params[0], inputs, False); loop_s = time.perf_counter() - begin
