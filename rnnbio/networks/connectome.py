@@ -349,13 +349,13 @@ _KINDS = "chemical", "electrical"
 
 @checked
 def read_celegans(
-    path="",                   # a list like `CELEGANS`; "": that one, fetched when it is not there
+    path=None,                 # a list like `CELEGANS`; None: that one, fetched if it is not there
     kind:str="chemical",       # chemical synapses, or electrical ones (gap junctions)
 ) -> Connections:              # weights in sections; negative: of chemical synapses with GABA
     """Who sends to whom among the 302 neurons of C. elegans (cook2019); ValueError with file and
     row when a list cannot be read."""
     one_of("kind", kind, _KINDS)
-    path = fetch(CELEGANS) if path == "" else find_file("path", path, "a list of connections")
+    path = fetch(CELEGANS) if path is None else find_file("path", path, "a list of connections")
     columns = _columns(path, _text(path), ["Source", "Target", "Weight", "Type"])
     place = {name: i for i, name in enumerate(CELEGANS_NEURONS)}
     rows = []
