@@ -322,7 +322,7 @@ def test_the_worm_as_it_lies_here():
         if how == "chemical" and {pre.strip(), post.strip()} <= {*CELEGANS_NEURONS}
     ]
     assert (len(among), sum(size for *_, size in among)) == (3638, 20_589)
-    table, gaps = read_celegans(), read_celegans(kind="electrical")
+    table, gaps = (read_celegans(fetch(CELEGANS), kind) for kind in ("chemical", "electrical"))
     assert (len(table.pre), abs(table.weight).sum()) == (3604, 20_484)
     assert (len(gaps.pre), len({frozenset(p) for p in zip(gaps.pre, gaps.post)})) == (2155, 1080)
     assert [len(table.neurons(among)) for among in ("both", "either", "all")] == [292, 297, 302]

@@ -349,13 +349,13 @@ _KINDS = "chemical", "electrical"
 
 @checked
 def read_celegans(
-    path=None,                 # a list like `CELEGANS`; None: that one, fetched if it is not there
+    path,                      # a list like `CELEGANS`, sought as by `read_connections`
     kind:str="chemical",       # chemical synapses, or electrical ones (gap junctions)
 ) -> Connections:              # weights in sections; negative: of chemical synapses with GABA
     """Who sends to whom among the 302 neurons of C. elegans (cook2019); ValueError with file and
     row when a list cannot be read."""
     one_of("kind", kind, _KINDS)
-    path = fetch(CELEGANS) if path is None else find_file("path", path, "a list of connections")
+    path = find_file("path", path, "a list of connections")
     columns = _columns(path, _text(path), ["Source", "Target", "Weight", "Type"])
     place = {name: i for i, name in enumerate(CELEGANS_NEURONS)}
     rows = []
@@ -529,7 +529,7 @@ class connectome(structured):
 
     def connections(self) -> Connections:
         "What the table holds; ValueError when it is not the one this was made from."
-        if self.source == "celegans": return read_celegans()
+        if self.source == "celegans": return read_celegans(self.file())
         path = self.file() if self.source == "microns" else _unchanged(self.file(), self.checksum)
         return read_connections(path, self.pre, self.post, self.weight, self.rows)
 
