@@ -95,7 +95,7 @@ fit = train(
     measure={"kernel_alignment": lambda m, p: p.W_h.norm(dim=(1, 2))},
     progress=False,
 )
-digits = get_task("digits", source="scikit-learn")
+digits = get_task("digits", source="mnist-5k")
 linear = LeakyRNN(1, 5, 1, bias=False, activation="linear")
 W = torch.randn(2, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 K = W @ W.mT
@@ -158,6 +158,7 @@ EXAMPLES = {
     ),
     "claims.Claim": dict(id="1", figure="f", claim="c", statistic="s", expect="above", margin=0.0),
     "connectome.read_connections": dict(path=FIXTURES / "synapses.csv", pre="pre", post="post"),
+    "connectome.read_celegans": dict(path=FIXTURES / "celegans.csv"),
     "connectome.connectome": dict(source="surrogate"),
     "connectome.fixed": dict(matrix=W[0]),
     "connectome.spatial_synapses": dict(
@@ -251,7 +252,7 @@ EXAMPLES = {
     "teacher.conditioned": dict(kappa=2.0),
     "teacher.task_aligned": dict(F=W),
     "teacher.Taught": dict(
-        task=digits, model=LeakyRNN(8, 4, 10), teachers=LeakyRNN(8, 4, 10).init([0], gaussian())
+        task=digits, model=LeakyRNN(28, 4, 10), teachers=LeakyRNN(28, 4, 10).init([0], gaussian())
     ),
     "train.measured_at": dict(steps=4, every=2),
     "trials.Trials": dict(inputs=trials.inputs, targets=trials.targets, mask=trials.mask),

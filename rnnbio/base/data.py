@@ -13,6 +13,7 @@ import re
 import tempfile
 import zipfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from .checks import count, flag, shown, text
@@ -27,7 +28,9 @@ class File:
     checksum:str           # "sha256:..." or "md5:...", as published
     size:int|None = None   # bytes, where known
     instead:str = ""       # what does without it, for the message when it cannot be had
-    unpacked:bool = False  # the checksum is of what is in it (and the size is only told)
+    # the checksum is of what is in it (of several files in the order of their names), and the size
+    # is only told
+    unpacked:bool = False
 
     def __post_init__(self):
         user_path("name", self.name)
@@ -43,6 +46,11 @@ class File:
                              f"{shown(self.checksum)}")
         if self.size is not None: count("size", self.size)
 
+    @property
+    def is_here(self) -> bool:
+        "Does it lie where it would be fetched to?"
+        return (data_root() / self.name).is_file()
+
 def data_root() -> Path:
     "Where data sets live: RNNBIO_DATA, or data/ at the root of the project."
     return user_path("RNNBIO_DATA", os.environ.get("RNNBIO_DATA") or project_root() / "data")
@@ -54,16 +62,32 @@ def content(
     """What is in it, unpacked when its name ends in .gz or .zip; ValueError when it is no such
     archive, cut short, or holds several files."""
     path = user_path("path", path)
-    try:
+    with _unpacking(path):
         if path.suffix == ".gz": return gzip.decompress(path.read_bytes())
         if path.suffix != ".zip": return path.read_bytes()
         with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if not name.endswith("/")]
+            members = _members(archive)
             if len(members) == 1: return archive.read(members[0])
+    raise ValueError(f"{path} must hold one file, got {', '.join(members) or 'none'}")
+
+@contextmanager
+def _unpacking(path:Path):
+    "ValueError that names the file, when it is not packed as its name says."
+    try: yield
     except (gzip.BadGzipFile, EOFError, zlib.error, zipfile.BadZipFile) as e:
         kind = "gzipped" if path.suffix == ".gz" else "a zip archive"
         raise ValueError(f"{path} is not {kind}, or cut short: {e}") from None
-    raise ValueError(f"{path} must hold one file, got {', '.join(members) or 'none'}")
+
+def _members(archive) -> list[str]:
+    return [name for name in archive.namelist() if not name.endswith("/")]
+
+def _digest(path:Path, kind:str) -> str:
+    "Of what is in it, one file after another."
+    if path.suffix != ".zip": return hashlib.new(kind, content(path)).hexdigest()
+    digest = hashlib.new(kind)
+    with _unpacking(path), zipfile.ZipFile(path) as archive:
+        for name in sorted(_members(archive)): digest.update(archive.read(name))
+    return digest.hexdigest()
 
 # %% ../../nbs/lib/95_data.ipynb #5669e541
 def fetch(
@@ -84,7 +108,7 @@ def fetch(
 def _check(path:Path, file:File, wrong:str, hint:str="") -> None:
     "ValueError, beginning with `wrong`, unless size and checksum are right."
     kind, _, digest = file.checksum.partition(":")
-    if file.unpacked: found = hashlib.new(kind, content(path)).hexdigest()
+    if file.unpacked: found = _digest(path, kind)
     else:
         if file.size is not None and (size := path.stat().st_size) != file.size:
             raise ValueError(f"{wrong}: it must have {file.size} bytes, got {size}{hint}")

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['UNK', 'PAD', 'POSITIVE', 'NEGATIVE', 'NOUNS', 'NEUTRAL', 'ADVERBS', 'DOUBTS', 'ASIDES', 'TREEBANK', 'GLOVE',
-           'ESCAPED', 'CORPORA', 'Split', 'Corpus', 'build_corpus', 'generated_sentence', 'generated', 'parse_tree',
-           'read_treebank', 'read_vectors', 'sst', 'get_corpus']
+           'CORRECTED', 'GLOVE_OF_CORRECTED', 'EDITIONS', 'ESCAPED', 'CORPORA', 'Split', 'Corpus', 'build_corpus',
+           'generated_sentence', 'generated', 'parse_tree', 'read_treebank', 'read_vectors', 'sst', 'get_corpus']
 
 # %% ../../nbs/lib/85_corpus.ipynb #9a245023
 import gzip
@@ -170,6 +170,15 @@ GLOVE = File(         # pennington2014
     "sha256:617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
     size=862_182_613,
     instead=TREEBANK.instead)
+CORRECTED = File(
+    "sst_trees.zip", (),
+    "sha256:d6fdb70c648ea44519699a3e8bb0f8251882b07f8599097cd23d47aac7df4237", 792_086,
+    instead="use edition='first', or the generated corpus, which needs no file", unpacked=True)
+GLOVE_OF_CORRECTED = File(      # 17,240 words, those of the corrected edition
+    "glove.6B.100d.sst.txt.gz", (),
+    "sha256:51bec16fc5ab3cfb08a5ad94dd21c71e7142e4ad820722df305132407450d480", 5_625_851,
+    instead=TREEBANK.instead, unpacked=True)
+EDITIONS = {"first": ("sst", TREEBANK), "corrected": ("sst, corrected edition", CORRECTED)}
 
 # %% ../../nbs/lib/85_corpus.ipynb #e26643f3
 ESCAPED = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
@@ -262,26 +271,39 @@ def read_vectors(
 def sst(
     seed:int=0,          # of the vectors of words that GloVe does not have
     n_in:int=100,        # length of a vector (schuessler2020)
-    treebank:File=TREEBANK,
-    glove:File=GLOVE,    # another place of the same vectors, say
+    # first, corrected, or auto: the corrected one where it lies and the first does not, else first
+    edition:str="auto",
+    treebank:File|None=None,   # another place of the same sentences, say; None: the edition's
+    glove:File|None=None,      # likewise, of the vectors
 ) -> Corpus:
-    """The Stanford Sentiment Treebank with GloVe's vectors: 6920, 872 and 1821 sentences
-    (another edition, given as `treebank`, may have a few more or fewer)."""
+    """The Stanford Sentiment Treebank with GloVe's vectors: 6920, 872 and 1821 sentences with a
+    verdict; 6921, 872 and 1818 in its corrected edition."""
     one_of("n_in", str(n_in), ("50", "100", "200", "300"))
-    splits = read_treebank(fetch(treebank))
+    one_of("edition", edition, ("auto", *EDITIONS))
+    if edition == "auto":
+        ours = CORRECTED.is_here and not TREEBANK.is_here and treebank is None
+        edition = "corrected" if ours else "first"
+    name, published = EDITIONS[edition]
+    splits = read_treebank(fetch(treebank or published))
     words = {word for words, _ in splits["train"] for word in words}
-    known = read_vectors(fetch(glove), words, n_in)
-    return build_corpus("sst", splits, known, seed, n_in)
+    known = read_vectors(fetch(glove or _vectors_of(edition, n_in)), words, n_in)
+    return build_corpus(name, splits, known, seed, n_in)
+
+def _vectors_of(edition:str, n_in:int) -> File:
+    "All of GloVe, or the part that is as good for this edition, where only that is at hand."
+    part = edition == "corrected" and n_in == 100 and GLOVE_OF_CORRECTED.is_here
+    return GLOVE_OF_CORRECTED if part and not GLOVE.is_here else GLOVE
 
 # %% ../../nbs/lib/85_corpus.ipynb #d8f56fc2
 CORPORA = {"generated": (generated, ("n_train", "n_valid", "n_test", "n_in")),
-           "sst": (sst, ("n_in",))}
+           "sst": (sst, ("n_in", "edition"))}
 
 @checked
 def get_corpus(
     name:str="generated",      # generated or sst
     seed:int=0,
-    **options,                 # n_in; for the generated one also n_train, n_valid, n_test
+    # n_in; for the generated one also n_train, n_valid, n_test, for sst also edition
+    **options,
 ) -> Corpus:
     "A corpus by name."
     build, valid = CORPORA[one_of("corpus", name, CORPORA)]

@@ -161,8 +161,8 @@ class Run(Training):
                                  f"{shown(task)}")
             data = spec_data(task)
             task, options = data.get("kind"), {k: v for k, v in data.items() if k != "kind"}
-        if not is_environment(task): one_of("task", task, TASKS)
-        vars(self).update(task=task, task_options=options)
+        kind = None if is_environment(task) else TASKS[one_of("task", task, TASKS)]
+        vars(self).update(task=task, task_options=kind.written_out(options) if kind else options)
 
     def model(self, n_in:int, n_out:int) -> LeakyRNN:
         "Its network, with so many inputs and outputs."

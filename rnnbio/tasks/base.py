@@ -12,6 +12,7 @@ import threading
 from dataclasses import MISSING, fields, replace
 import numpy as np
 import torch
+from fastcore.basics import patch
 from ..base.checks import checked, count, known_options, one_of, shown
 from ..base.machine import asked_number
 from ..base.registry import Registry
@@ -88,9 +89,9 @@ class Task(_Keeps):
     name:str; n_in:int; n_out:int; steps:int
     loss:str                        # "squared error" or "cross-entropy"
     input_names:tuple; output_names:tuple
-    # duration of a step, for plots; None: the task has no physical time
-    step_ms:float|None = None
+    step_ms:float|None = None       # duration of a step, for plots; None: no physical time
     deviations:str = ""             # where this differs from the paper it comes from
+    stand_in:str = ""               # what its data are, where they stand in for others
     padded:bool = False             # do some trials end, or stop to count, before the last step?
 
     def draw(self, rng:np.random.Generator, n_trials:int) -> dict[str, np.ndarray]:
@@ -169,8 +170,18 @@ class Task(_Keeps):
                           self.input_names, self.output_names, self.step_ms, title=self.name)
 
     def __repr__(self):
-        return (f"<task {self.name}: {self.n_in} inputs, {self.n_out} outputs, {self.steps} steps, "
-                f"{self.loss}>")
+        data = f" ({self.stand_in})" * bool(self.stand_in)
+        return (f"<task {self.name}{data}: {self.n_in} inputs, {self.n_out} outputs, {self.steps} "
+                f"steps, {self.loss}>")
+
+# %% ../../nbs/lib/21_tasks.ipynb #1e12213e
+@patch(cls_method=True)
+def written_out(
+    cls:Task,
+    options:dict,     # of a task of this kind
+) -> dict:            # the same, with what the machine decides
+    "Options that mean the same everywhere."
+    return options
 
 # %% ../../nbs/lib/21_tasks.ipynb #3e52e713
 @checked

@@ -23,10 +23,18 @@ class Wrapped(Task):
     def __post_init__(self):
         task = self.task if isinstance(self.task, Task) else TASKS.of(self.task)
         same = ("n_in", "n_out", "steps", "loss", "input_names", "output_names", "step_ms",
-                "padded",
-                "deviations")
+                "padded", "deviations", "stand_in")
         vars(self).update({name: getattr(task, name) for name in same if hasattr(task, name)},
                           task=task, name=f"{task.name}, {type(self).name}")
+
+    @classmethod
+    def written_out(cls, options):
+        task = options.get("task")
+        inner = dict(kind=task) if isinstance(task, str) else task
+        if not isinstance(inner, dict) or inner.get("kind") not in list(TASKS): return options
+        said = TASKS[inner["kind"]].written_out({k: v for k, v in inner.items() if k != "kind"})
+        said = {"kind": inner["kind"], **said}
+        return options if said == inner else options | {"task": said}
 
     def change(self, trials:Trials, seed:int, step:int) -> Trials:
         "The trials of this seed and step, changed."

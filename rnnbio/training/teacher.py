@@ -82,6 +82,7 @@ class Taught(Task):
                                                                    task.steps)
         self.input_names, self.output_names, self.step_ms, self.deviations, self.padded = (
             task.input_names, task.output_names, task.step_ms, task.deviations, task.padded)
+        self.stand_in = task.stand_in
 
     def answers(self, trials:Trials, seed:int) -> Trials:
         "The same trials with what the teacher of this seed says."
