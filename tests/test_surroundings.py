@@ -7,12 +7,12 @@ import subprocess
 import sys
 import threading
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 import torch
 
 from rnnbio.all import *
-from rnnbio.base import threads
 from rnnbio.base import threads
 from rnnbio.kernels import compiled, cpu
 from rnnbio.kernels.batched import Dynamics, Way
@@ -176,6 +176,21 @@ def test_what_was_just_compiled_computes_the_same_bits_as_what_was_kept(tmp_path
     """A function is compiled by itself and within its caller; which of the two a process runs depends
     on whether it has compiled them itself."""
     assert python(BITS, NUMBA_CACHE_DIR=str(tmp_path)) == python(BITS, NUMBA_CACHE_DIR=str(tmp_path))
+
+
+OLDER = """
+import llvmlite.binding as llvm
+here = dict(llvm.get_host_cpu_features())
+llvm.get_host_cpu_features = lambda: {name: no for name, no in here.items() if "avx512" not in name}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not llvm.get_host_cpu_features().get("avx512f"), reason="no AVX-512 here")
+def test_processors_with_and_without_avx512_compute_the_same_bits(tmp_path):
+    older = dict(NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES="+avx2,+avx,+fma,+sse4.2,+popcnt",
+                 NUMBA_CACHE_DIR=str(tmp_path))
+    assert python(OLDER + BITS, **older) == python(BITS)
 
 
 def test_no_compiled_code_may_be_rounded_in_two_ways():
