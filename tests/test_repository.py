@@ -204,7 +204,7 @@ def test_figures_restore_their_style_only():
 FLOORS = [
     {"base": "help checks registry machine threads seeds data trials curves plots"},
     {"tasks": "base romo schuessler neurogym environments pattern digits wrappers",
-     "kernels": "noise batched gpu vectors passes compiled cpu",
+     "kernels": "vectors noise batched gpu passes compiled growth cpu",
      "figures": "statistics claims figure report"},
     {"networks": "initializers dynamics models modules connectome"},
     {"rules": "costs rules oracles"},

@@ -7,7 +7,7 @@ __all__ = ['Claim', 'load_claims', 'Race', 'Verdict', 'judge', 'at_zero']
 
 # %% ../../nbs/lib/80_claims.ipynb #433e257f
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 import numpy as np
 from ..base.checks import checked, numbers, one_of, real, shown, text

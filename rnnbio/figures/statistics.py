@@ -10,7 +10,7 @@ __all__ = ['log_ratio', 'rank_correlation', 'gap_closes', 'sign_flip_p', 'trend_
 import itertools
 import numpy as np
 from scipy.special import nctdtr, stdtrit
-from ..base.checks import checked, count, numbers, one_of, real
+from ..base.checks import checked, count, numbers, real
 
 # %% ../../nbs/lib/79_statistics.ipynb #5bd56f2d
 @checked

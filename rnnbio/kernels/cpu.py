@@ -18,9 +18,12 @@ from ..base.checks import checked, one_of
 from ..base.machine import switch
 from ..base.threads import in_threads
 from .batched import Dynamics, Skips, Way, check_more, check_shapes
-from .compiled import JIT, OPTIMIZERS, carry_all, ensemble, kept
+from .compiled import (OPTIMIZERS, Batches, Draws, How, Paths, Results, Slots,
+                                     Updates, ensemble, kept)
+from .growth import carry_all
 from .noise import Noise
 from .passes import ACTIVATIONS
+from .vectors import JIT
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #24f24105
 @checked
@@ -49,9 +52,9 @@ def loss_and_gradient(
     grads = np.empty((runs, n * (n + n_in + n_out + 1) + n_out), kind)
     judged, none = np.empty((2, runs, 1)), np.empty((0, T, B, n_out), kind)
     _call(ensemble, runs, *_all_given(weights, kind), _array(start),
-          (*_batch([trials], runs, kind), settle), *_pieces(dynamics, noise, [skips], runs, T, W_h),
-          _paths(way, kind), _how(way, sigmoid, push, kind), _no_learning(kind),
-          (judged, grads, none))
+          _batches([trials], runs, kind, settle), *_pieces(dynamics, noise, [skips], runs, T, W_h),
+          _paths(way, kind), _how(way, sigmoid, push, kind), _no_updates(kind),
+          Results(judged, grads, none))
     return *torch.from_numpy(judged[..., 0]).to(W_h), _split(torch.from_numpy(grads), n, n_in)
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #2612f1e3
@@ -69,12 +72,12 @@ def outputs_of(
     runs, n, n_in, T, B, n_out = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
     check_more(dynamics, noise, None, inputs, start)
     kind, nothing = _kind(W_h), W_h.new_zeros(*inputs.shape[:-1], 1)
-    batch = _batch([(inputs, nothing, nothing[..., 0], nothing[..., 0] > 0)], runs, kind)
+    batches = _batches([(inputs, nothing, nothing[..., 0], nothing[..., 0] > 0)], runs, kind)
     way, answers = Way(W_h.new_zeros(1, 1, 1)), np.empty((runs, T, B, n_out), kind)
     _call(ensemble, runs, *_all_given(weights, kind), _array(start),
-          (*batch, 0), *_pieces(dynamics, noise, [None], runs, T, W_h), _paths(way, kind),
-          _how(way, sigmoid, (0., 0.), kind), _no_learning(kind),
-          (np.empty((2, runs, 1)), np.empty((runs, 0), kind), answers))
+          batches, *_pieces(dynamics, noise, [None], runs, T, W_h), _paths(way, kind),
+          _how(way, sigmoid, (0., 0.), kind), _no_updates(kind),
+          Results(np.empty((2, runs, 1)), np.empty((runs, 0), kind), answers))
     return torch.from_numpy(answers)
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #a225d098
@@ -120,22 +123,22 @@ def learn(
 ) -> Tensor:               # loss and accuracy before each update [2, run, update]; NaN: not going
     "Updates of every network, as many as there are batches."
     W_h, W_x, b, w, b_out = weights
-    (runs, n, _), kind, T = W_h.shape, _kind(W_h), trials[0][0].shape[-3]
+    runs, kind, (T, B) = len(W_h), _kind(W_h), trials[0][0].shape[-3:-1]
     judged, like = np.full((2, runs, len(trials)), np.nan), learning.theta
-    none, empty = np.empty((0, *trials[0][0].shape[-3:-1], w.shape[1]), kind), like.new_zeros(0, 0)
-    laws = [t.numpy() for t in (empty if learning.signs is None else learning.signs,
-                                empty.bool() if learning.absent is None else learning.absent,
-                                *(learning.costs or (empty[0:0].flatten(),) * 2))]
+    none, l1, l2 = like.new_zeros(0, 0), *(learning.costs or (like.new_zeros(0),) * 2)
+    signs = none if learning.signs is None else learning.signs
+    absent = none.bool() if learning.absent is None else learning.absent
     code, *three = learning.optimizer
-    numbers = (learning.rates.double().numpy(), learning.n, OPTIMIZERS[code], *map(float, three),
-               learning.most, *(m.numpy() for m in learning.memory), *laws,
-               learning.first.numpy(), learning.going.numpy(), learning.diverged.numpy())
+    updates = Updates(
+        learning.rates.double().numpy(), learning.n, OPTIMIZERS[code], *map(float, three),
+        learning.most, *(t.numpy() for t in (*learning.memory, signs, absent, l1, l2,
+                                             learning.first, learning.going, learning.diverged)))
     _call(ensemble, runs, like.numpy(), np.array(learning.spots),
           _weights(weights, kind, learning.spots), _array(start),
-          (*_batch(trials, runs, kind, place), settle),
+          _batches(trials, runs, kind, settle, place),
           *_pieces(dynamics, noise, skips or [None] * len(trials), runs, T, W_h),
-          _paths(way, kind, moving), _how(way, sigmoid, push, kind), numbers,
-          (judged, np.empty(like.shape, kind), none))
+          _paths(way, kind, moving), _how(way, sigmoid, push, kind), updates,
+          Results(judged, np.empty(like.shape, kind), np.empty((0, T, B, w.shape[1]), kind)))
     return torch.from_numpy(judged).to(like)
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #2a183a34
@@ -155,18 +158,18 @@ def _all_given(weights, kind) -> tuple:
     "Nothing learns: theta, spots and weights."
     return np.empty((1, 0), kind), np.full(5, -1), _weights(weights, kind)
 
-def _batch(trials, runs, kind, place=None) -> tuple:
-    "Batches of several updates as arrays [update, run or one, ..], and which each run sees."
+def _batches(trials, runs, kind, settle=0, place=None) -> Batches:
+    "Those of several updates, and which each run sees."
     apart, found = trials[0][0].ndim == 4, []
     for tensors in zip(*trials):
         arrays = [_array(t if apart else t[None]) for t in tensors]
         found.append(np.stack(arrays) if len(arrays) > 1 else arrays[0][None])
     x, targets, mask, response = found
     labelled = targets.dtype.kind == "i"
-    answers, labels = np.zeros((1,) * 5, kind), np.zeros((1,) * 4, np.int64)
-    answers, labels = (answers, targets) if labelled else (targets, labels)
+    numbers, labels = np.zeros((1,) * 5, kind), np.zeros((1,) * 4, np.int64)
+    numbers, labels = (numbers, targets) if labelled else (targets, labels)
     if place is None: place = torch.arange(runs) if apart else torch.zeros(runs, dtype=torch.int64)
-    return x, answers, labels, labelled, mask, response, place.numpy()
+    return Batches(x, numbers, labels, labelled, mask, response, place.numpy(), settle)
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #e1966283
 def _each(number, kind, n) -> np.ndarray:
@@ -180,33 +183,34 @@ def _pieces(dynamics, noise, skips, runs, T, W_h) -> tuple:
     code = ACTIVATIONS[one_of("activation", dynamics.activation, ACTIVATIONS)]
     step = (_each(dynamics.inside, kind, n), _each(dynamics.outside, kind, n), dynamics.of_rates,
             code)
-    if noise is None: heard = np.zeros((runs, 2), np.uint64), False, 0, kind(0), kind(0), kind(0)
+    if noise is None: draws = np.zeros((runs, 2), np.uint64), False, 0, kind(0), kind(0), kind(0)
     else:
         numbers = (kind(v) for v in (noise.first, noise.keep, noise.kick))
-        heard = noise.keys.numpy().astype(np.uint64), True, int(noise.step), *numbers
+        draws = noise.keys.numpy().astype(np.uint64), True, int(noise.step), *numbers
     if skips[0] is None:
-        none = np.zeros((len(skips), 1, 0, T + 1), np.uint8)
-        return step, heard, (none, np.empty(0, kind), kind(1))
-    flags = np.stack([_array(s.flags) for s in skips])
-    return step, heard, (flags, np.array(skips[0].reach, kind), kind(skips[0].beta))
+        slots = np.zeros((len(skips), 1, 0, T + 1), np.uint8), np.empty(0, kind), kind(1)
+    else:
+        flags, reach = np.stack([_array(s.flags) for s in skips]), skips[0].reach
+        slots = flags, np.array(reach, kind), kind(skips[0].beta)
+    return step, Draws(*draws), Slots(*slots)
 
-def _paths(way, kind, moving=Moving(False, "", 1., False)) -> tuple:
+def _paths(way, kind, moving=Moving(False, "", 1., False)) -> Paths:
     "F, M and the hop's matrix; those that are of the weights are not handed over."
     matrix = lambda m, moves: np.zeros((1, 1, 1), kind) if moves or m is None else _array(m)
     F = None if way.feedback is None else way.feedback.mT
     back = {"full": 1, "diagonal": 3}.get(moving.back, 0 if way.back is None else 2)
     hops = 1 if moving.hop else 0 if way.hop is None else 2
-    return (matrix(F, moving.feedback), moving.feedback, matrix(way.back, moving.back), back,
-            kind(moving.mu), matrix(way.hop, moving.hop), hops)
+    return Paths(matrix(F, moving.feedback), moving.feedback, matrix(way.back, moving.back), back,
+                 kind(moving.mu), matrix(way.hop, moving.hop), hops)
 
-def _how(way, sigmoid, push, kind) -> tuple:
-    return way.gate, way.leak, way.window or 0, sigmoid, *map(kind, push)
+def _how(way, sigmoid, push, kind) -> How:
+    return How(way.gate, way.leak, way.window or 0, sigmoid, *map(kind, push))
 
-def _no_learning(kind) -> tuple:
+def _no_updates(kind) -> Updates:
     "A gradient is wanted, or outputs."
     none, flat = np.empty((0, 0), kind), np.empty(0, kind)
-    return (np.empty((0, 0)), 1, 0, 0., 0., 0., 0., none, none, none, none.astype(bool), flat, flat,
-            flat, flat.astype(bool), flat.astype(np.int64))
+    return Updates(np.empty((0, 0)), 1, 0, 0., 0., 0., 0., none, none, none, none.astype(bool),
+                   flat, flat, flat, flat.astype(bool), flat.astype(np.int64))
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #d16dab6d
 def _split(grads, n, n_in) -> tuple[Tensor, ...]:
@@ -291,9 +295,9 @@ def growth_and_gradient(
                          f"{list(q.shape)}")
     kind = _kind(W_h)
     x = _array(inputs if inputs.ndim == 4 else inputs[None])
-    step, heard, _ = _pieces(dynamics, noise, [None], runs, T, W_h)
+    step, draws, _ = _pieces(dynamics, noise, [None], runs, T, W_h)
     bias = np.zeros((runs, n), kind) if b is None else _array(b)
     growth, grad = np.empty(runs), np.empty((runs, n, n), kind)
     _call(carry_all, runs, _array(W_h), _array(W_x), bias, x, _array(start), _array(q).copy(),
-          step, heard, growth, grad)
+          step, draws, growth, grad)
     return torch.from_numpy(growth).to(W_h), torch.from_numpy(grad)

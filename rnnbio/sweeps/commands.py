@@ -159,7 +159,7 @@ def _estimate(asked, store) -> int:
 def _compute(asked, store) -> int:
     sweeps, failed = _read(asked), 0
     if asked.netcdf and (len(sweeps) > 1 or asked.shard):
-        raise SystemExit(f"--netcdf holds one whole sweep, but "
+        raise SystemExit("--netcdf holds one whole sweep, but "
                          + (f"{asked.file} has {len(sweeps)}" if len(sweeps) > 1
                             else "--shard computes a part"))
     for sweep in sweeps:

@@ -13,7 +13,7 @@ from dataclasses import MISSING, fields, replace
 import numpy as np
 import torch
 from fastcore.basics import patch
-from ..base.checks import checked, count, known_options, one_of, shown
+from ..base.checks import checked, count, known_options, shown
 from ..base.machine import asked_number
 from ..base.registry import Registry
 from ..base.seeds import generator

@@ -8,7 +8,7 @@ __all__ = ['FlipFlop', 'Mante', 'Mapping', 'Cosine']
 # %% ../../nbs/lib/23_schuessler.ipynb #46854cb7
 from dataclasses import dataclass
 import numpy as np
-from ..base.checks import numbers, one_of, real, shown, whole_numbers
+from ..base.checks import numbers, one_of, real, whole_numbers
 from .base import TASKS, Task
 
 # %% ../../nbs/lib/23_schuessler.ipynb #1330406f

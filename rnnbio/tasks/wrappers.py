@@ -9,7 +9,7 @@ __all__ = ['SET_SEED', 'Wrapped', 'noisy', 'shifted', 'padded', 'finite']
 from dataclasses import dataclass, replace
 import numpy as np
 import torch
-from ..base.checks import checked, count, real
+from ..base.checks import count, real
 from ..base.seeds import generator
 from ..base.trials import Trials
 from .base import PROBE_SEED, TASKS, Task

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
-from ..base.checks import checked, shown
+from ..base.checks import shown
 from ..base.trials import Trials, check_targets, stack_trials, unlike
 
 # %% ../../nbs/lib/93_ahead.ipynb #efcf30b0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from ..base.checks import checked, count, one_of, real, shown, tensor
+from ..base.checks import checked, count, one_of, real, tensor
 from ..base.registry import Registry
 from ..networks.initializers import draw
 from ..kernels import cpu

@@ -26,7 +26,7 @@ from .flossing import floss as floss_all
 from .schedule import parts
 from .settings import takes_training
 from .state import State, flat, resumed, shaped, start_state_of
-from .updates import DIVERGED, Pace, compiles, one_update, some_updates
+from .updates import Pace, compiles, one_update, some_updates
 
 # %% ../../nbs/lib/64_train.ipynb #c063d698
 def _check_task(model, params, task, n_trials) -> Trials:

@@ -7,7 +7,6 @@ __all__ = ['DIVERGED', 'AT_ONCE', 'PATIENCE', 'BYTES', 'one_update', 'compiles',
 
 # %% ../../nbs/lib/69_updates.ipynb #d411ad38
 import time
-from collections.abc import Callable
 import torch
 from torch import Tensor
 from ..base.trials import Trials
@@ -62,13 +61,13 @@ def compiles(training, params) -> bool:
     return (params.device.type == "cpu" and not training.rule.forward and known
             and optimizer_numbers(training.optimizer) is not None)
 
-def _spots(state, params) -> tuple[dict, int]:
-    "Where each group that learns begins in theta, and how many numbers there are."
+def _spots(state, params) -> dict[str, int]:
+    "Where each group that learns begins in theta."
     spots, place = {}, 0
     for name in state.trained:
         spots[name] = place
         place += getattr(params, name)[0].numel()
-    return spots, place
+    return spots
 
 def _prices(costs, spots, params, like) -> tuple:
     "What |number| and its square cost, for each number of theta; none where none costs anything."
@@ -94,7 +93,7 @@ def some_updates(
     kind, *three, names = optimizer_numbers(training.optimizer)
     memory = [kept_in(state.memory, name, state.theta) for name in names]
     memory = (memory or [torch.zeros_like(state.theta)]) * (2 if len(memory) < 2 else 1)
-    spots, model, first = _spots(state, params)[0], part.model, batches[0]
+    spots, model, first = _spots(state, params), part.model, batches[0]
     at = range(n - 1, n - 1 + len(batches))
     factors = rates.new_tensor([rate_at(training.rate, k) for k in at], dtype=torch.float64)
     learning = cpu.Learning(
@@ -138,6 +137,6 @@ class Pace:
 
     def done(self, batch:Trials) -> None:
         "They are; such batches they had."
-        each = (time.perf_counter() - self.begun) / len(self.now)
+        each = max(1e-9, time.perf_counter() - self.begun) / len(self.now)
         size = sum(t.nbytes for t in batch.tensors())
         self.most = max(1, min(2 * self.most, AT_ONCE, int(PATIENCE / each), BYTES // size))
