@@ -305,6 +305,7 @@ METHODS = {  # of classes whose objects a user holds
 # stores, sweeps).
 NOT_FOR_USERS = (
     r"ahead\.",
+    r"(zhang2024|schuessler2020|liu2024)\.",      # what figures share
     r"kernels\.",
     r"checks\.",
     r"machine\.(?!project_root|pick)",

@@ -151,7 +151,8 @@ def test_figure_parameters(path):
 def test_colab_gets_neurogym_where_a_task_needs_it(path):
     "And only there: it replaces Colab's numpy, for which everything has to start again."
     code = [source(c) for c in cells(path)]
-    needed = any(re.search(r'"(2af|dms)"|task="context"|"[\w.]+-v\d+"', c) for c in code)
+    uses = r'"(2af|dms)"|task="context"|"[\w.]+-v\d+"|import liu2024'
+    needed = any(re.search(uses, c) for c in code)
     [setup] = [c for c in code if "google.colab" in c]
     assert ("%pip install -q -e '.[neurogym]'" in setup) == needed == ("os.kill" in setup)
     assert needed or "%pip install -q -e ." in setup
@@ -213,6 +214,7 @@ FLOORS = [
      "theory": "linear two_layers"},
     {"sweeps": "store runs compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
+    {"papers": "liu2024"},
 ]
 PLACE = {f"{folder}.{name}".strip("."): (floor, folder, i) for floor, folders in enumerate(FLOORS)
          for folder, names in folders.items() for i, name in enumerate(names.split())}
