@@ -61,6 +61,8 @@ RIGHT = {
     plots.log_ticks: lambda: dict(ax=axis()),
     plots.shade: lambda: dict(color="red", light=.5),
     plots.gain_color: lambda: dict(gain=1., most=2.),
+    plots.rank_color: lambda: dict(rank=30, full=300),
+    plots.shared_key: lambda: dict(figure=plt.figure()),
     plots.plot_trial: lambda: dict(
         inputs=np.ones((5, 2)), targets=np.ones((5, 1)), mask=np.ones(5), outputs=np.ones((5, 1)),
         input_names=("a", "b"), output_names=("c",), step_ms=20., title="t"),
@@ -89,7 +91,7 @@ RIGHT = {
     plots.name_conditions: lambda: dict(ax=axis(), conditions=["x", "y"]),
     plots.plot_paired: lambda: dict(
         ax=axis(), values=np.ones((2, 2)), colors=["red", "blue"], learned=np.ones((2, 2), bool),
-        levels={"silent": 1.}, names=True),
+        levels={"silent": 1.}),
     figures.check_parameters: lambda: dict(cells=["x = 1"]),
     report.report_text: lambda: dict(root=project_root()),
     figures.learning_table: lambda: dict(runs=RUNS, every=5, window=3),

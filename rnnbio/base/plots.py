@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['STYLE', 'RULE_COLORS', 'RULE_LABELS', 'TASK_COLORS', 'STRUCTURE_COLORS', 'log_ticks', 'shade', 'gain_color',
-           'figure_style', 'plot_trial', 'plot_activity', 'plot_learning', 'plot_gains', 'plot_against_gain',
-           'plot_treatments', 'plot_choices', 'plot_conditions', 'name_conditions', 'plot_paired']
+           'rank_color', 'figure_style', 'plot_trial', 'plot_activity', 'plot_learning', 'plot_gains',
+           'plot_against_gain', 'plot_treatments', 'plot_choices', 'plot_conditions', 'name_conditions', 'plot_paired',
+           'shared_key']
 
 # %% ../../nbs/lib/94_plots.ipynb #9c9581f3
 from contextlib import contextmanager
@@ -78,6 +79,16 @@ def _color(what, value):
     except (TypeError, ValueError, OverflowError): known = False
     if not known: raise ValueError(f"{what} must be a colour of matplotlib, got {shown(value)}")
     return value
+
+# %% ../../nbs/lib/94_plots.ipynb #8ea742e4
+@checked
+def rank_color(
+    rank:int,        # of the initial connectivity
+    full:int,        # the full rank
+):                   # RGBA
+    "Colour of a rank: dark for low, light for high, on a logarithmic scale."
+    share = np.log(count("rank", rank)) / max(np.log(count("full", full)), 1e-9)
+    return plt.get_cmap("YlOrBr")(.95 - .55 * min(share, 1))
 
 # %% ../../nbs/lib/94_plots.ipynb #6f72fa30
 @contextmanager
@@ -417,7 +428,7 @@ def plot_conditions(
     conditions,          # names, under the last row
     colors,              # of each condition
     learned:dict={},     # column: [seed, condition] bool
-    levels:dict={},      # (quantity, column): {label: value}, drawn dotted
+    levels:dict={},      # (quantity, column): {label: value} to compare with
     xlabel:str="",
     title:str="",        # what one sees
     log:tuple=(),        # quantities on a logarithmic axis
@@ -436,13 +447,14 @@ def plot_conditions(
         for (quantity, panels), line in zip(rows.items(), axes):
             for ax, (column, values) in zip(line, panels.items()):
                 drawn = levels.get((quantity, column), {})
-                plot_paired(ax, values, colors, learned.get(column), drawn, ax is line[0])
+                plot_paired(ax, values, colors, learned.get(column), drawn)
             line[0].set_ylabel(quantity)
             if quantity in log: log_ticks(line[0])
         for ax, column in zip(axes[0], columns): ax.set_title(column)
         for ax in axes[-1]:
             name_conditions(ax, names)
             ax.set_xlabel(xlabel)
+        shared_key(figure)
         figure.suptitle(title)
     return figure
 
@@ -477,10 +489,9 @@ def plot_paired(
     values,              # [seed, condition]
     colors,              # of each condition
     learned=None,        # [seed, condition] bool
-    levels:dict={},      # label: value, drawn dotted
-    names:bool=True,     # write the labels
+    levels:dict={},      # label: value to compare with
 ) -> None:
-    "One panel of `plot_conditions`."
+    "One panel of `plot_conditions`; what its marks and lines mean is left to `shared_key`."
     values, levels = numbers("values", values, 2, finite=False), _levels("levels", levels)
     if learned is None: learned = np.ones(values.shape, bool)
     learned = _yes_no("learned", learned, values.shape)
@@ -493,8 +504,18 @@ def plot_paired(
         kept = values[learned[:, k], k]
         if np.isfinite(kept).any():
             ax.hlines(np.nanmean(kept), k - .28, k + .28, color="k", lw=1.4, zorder=3)
-    for name, level in levels.items():
-        ax.axhline(level, color="0.5", lw=.8, ls=":", zorder=0)
-        if names:
-            ax.annotate(name, (.02, level), xycoords=("axes fraction", "data"), va="bottom",
-                        fontsize=6, color="0.4")
+    if (~learned & np.isfinite(values)).any():
+        ax.scatter([], [], s=9, facecolor="white", edgecolor="0.4", lw=.6, label="has not learned")
+    for (name, level), style in zip(levels.items(), (":", "--", "-.", "-")):
+        ax.axhline(level, color="0.5", lw=.8, ls=style, zorder=0, label=name)
+
+# %% ../../nbs/lib/94_plots.ipynb #9b5f4d9f
+def shared_key(
+    figure,              # of matplotlib
+) -> None:
+    "One legend under all panels, with each label once; none where nothing is labelled."
+    found = {}
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels()): found.setdefault(label, handle)
+    if found:
+        figure.legend(found.values(), found, loc="outside lower center", ncols=min(len(found), 5))
