@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.colors import is_color_like, to_rgb
 from matplotlib.ticker import LogLocator
 from .checks import checked, count, numbers, one_of, real, shown
@@ -510,8 +511,9 @@ def plot_paired(
         ax.axhline(level, color="0.5", lw=.8, ls=style, zorder=0, label=name)
 
 # %% ../../nbs/lib/94_plots.ipynb #9b5f4d9f
+@checked
 def shared_key(
-    figure,              # of matplotlib
+    figure:Figure,       # of matplotlib
 ) -> None:
     "One legend under all panels, with each label once; none where nothing is labelled."
     found = {}
