@@ -36,7 +36,8 @@ RULE_LABELS = {"bptt": "BPTT", "rtrl": "RTRL", "eprop": "e-prop",
 # of tasks, and of initial connectivity (liu2024; Gaussian is its null); none is a rule's
 TASK_COLORS = {"flipflop": "#332288", "mante": "#CC6677", "romo": "#117733"}
 STRUCTURE_COLORS = {"Gaussian": "0.35", "cell types": "#882255", "connectome": "#44AA99",
-                    "Dale's law": "#999933", "chains": "#AA4499"}
+                    "surrogate": "#A1D4CC", "C. elegans": "#661100", "Dale's law": "#999933",
+                    "chains": "#AA4499"}
 
 # %% ../../nbs/lib/94_plots.ipynb #960eee0f
 @checked
