@@ -7,7 +7,6 @@ __all__ = ['log_ratio', 'rank_correlation', 'gap_closes', 'sign_flip_p', 'trend_
            'bounded_interval', 'seeds_needed']
 
 # %% ../../nbs/lib/79_statistics.ipynb #c8bdaea1
-import itertools
 import numpy as np
 from scipy.special import nctdtr, stdtrit
 from ..base.checks import checked, count, numbers, real
@@ -80,10 +79,19 @@ def sign_flip_p(
     """Exact paired sign-flip test: how often would random signs give a mean at least this large?
     One-sided, so small when the mean is above 0."""
     values = numbers("values", values, 1)
-    if len(values) > 20:
-        raise ValueError(f"sign_flip_p enumerates all signs: at most 20 values, got {len(values)}")
-    signs = np.array(list(itertools.product((1, -1), repeat=len(values))))
-    return float((signs @ values >= values.sum() - 1e-12 * abs(values).sum()).mean())
+    if len(values) > 40:
+        raise ValueError(f"sign_flip_p enumerates all signs: at most 40 values, got {len(values)}")
+    # every sum is one of the first half's and one of the second's: 2^20 pairs, not 2^40
+    first, second = (_signed_sums(half) for half in np.array_split(values, 2))
+    least = values.sum() - 1e-12 * abs(values).sum()
+    enough = len(second) - np.searchsorted(np.sort(second), least - first)
+    return float(enough.sum() / (len(first) * len(second)))
+
+def _signed_sums(values) -> np.ndarray:
+    "Of all 2^n choices of signs."
+    sums = np.zeros(1)
+    for value in values: sums = np.concatenate([sums + value, sums - value])
+    return sums
 
 # %% ../../nbs/lib/79_statistics.ipynb #90070a43
 @checked
