@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['STYLE', 'RULE_COLORS', 'RULE_LABELS', 'TASK_COLORS', 'STRUCTURE_COLORS', 'log_ticks', 'shade', 'gain_color',
-           'rank_color', 'figure_style', 'plot_trial', 'plot_activity', 'plot_learning', 'plot_gains',
-           'plot_against_gain', 'plot_treatments', 'plot_choices', 'plot_conditions', 'name_conditions', 'plot_paired',
-           'shared_key']
+           'rank_color', 'figure_style', 'plot_trial', 'plot_activity', 'plot_curves', 'plot_learning',
+           'plot_against_gain', 'plot_conditions', 'name_conditions', 'plot_paired', 'shared_key']
 
 # %% ../../nbs/lib/94_plots.ipynb #9c9581f3
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.colors import is_color_like, to_rgb
 from matplotlib.ticker import LogLocator
+from scipy.special import stdtrit
 from .checks import checked, count, numbers, one_of, real, shown
 from .curves import moving_average
 
@@ -235,6 +235,43 @@ def plot_activity(
 
 # %% ../../nbs/lib/94_plots.ipynb #61d17938
 @checked
+def plot_curves(
+    ax:Axes,                # where to draw
+    steps,                  # [step]
+    curves:dict,            # label: loss [seed, step], smoothed
+    colors:dict,            # label: colour
+    levels:dict={},         # label: a loss to compare with, drawn dotted
+) -> None:
+    "Loss against training step: geometric mean over seeds and its 95 % interval."
+    steps, curves = numbers("steps", steps, 1), _numbers_in("curves", curves, 1, 2)
+    levels = _levels("levels", levels)
+    for label, values in curves.items():
+        color = _color(f"colors[{label!r}]", _at("colors", colors, label))
+        _columns(f"curves[{label!r}]", values, len(steps), "steps")
+        mean, low, high = _mean_and_interval(values, log=True)
+        ax.plot(steps, mean, color=color, label=label)
+        ax.fill_between(steps, low, high, color=color, alpha=.2, lw=0)
+    for label, level in levels.items():
+        ax.axhline(level, color="0.5", lw=.8, ls=":", zorder=1)
+        ax.annotate(label, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+                    fontsize=7, color="0.4")
+    ax.set(xlabel="training step", ylabel="loss")
+    log_ticks(ax)
+
+def _mean_and_interval(values, log=False) -> tuple:
+    """Mean over seeds, the first axis, and its 95 % interval; `log`: the geometric mean. NaN is
+    left out."""
+    if log: values = np.log(np.where(values > 0, values, np.nan))
+    there = np.isfinite(values)
+    n = np.where(there.any(0), there.sum(0), np.nan)
+    mean = np.where(there, values, 0).sum(0) / n
+    variance = np.where(there, (values - mean)**2, 0).sum(0) / np.where(n > 1, n - 1, np.nan)
+    half = stdtrit(np.maximum(n - 1, 1), .975) * np.sqrt(variance / n)
+    found = mean, mean - half, mean + half
+    return tuple(np.exp(found)) if log else found
+
+# %% ../../nbs/lib/94_plots.ipynb #20a03c9b
+@checked
 def plot_learning(
     ax:Axes,                # where to draw
     curves:dict,            # label: loss [seed, step]
@@ -243,59 +280,16 @@ def plot_learning(
     start:int=200,          # first step shown (zhang2024 Fig. 1)
     window:int=100,         # of the moving average
 ) -> None:
-    "Loss against training step: mean and standard deviation over seeds of the smoothed curves."
-    curves, levels = _numbers_in("curves", curves, 1, 2), _levels("levels", levels)
-    start = count("start", start, 0)
-    for label, runs in curves.items():
-        n = runs.shape[1]
-        if start >= n:
-            raise ValueError(f"start must lie below the {n} steps of curves[{label!r}], got "
-                             f"{start}")
-        color = _color(f"colors[{label!r}]", _at("colors", colors, label))
-        # more points than pixels only make the file large
-        steps = np.arange(start, n, max(1, (n - start) // 400))
-        smooth = moving_average(runs, window)[:, steps]
-        mean, std = smooth.mean(0), smooth.std(0)
-        ax.plot(steps, mean, color=color, label=label)
-        ax.fill_between(steps, mean - std, mean + std, color=color, alpha=.2, lw=0)
-    for label, level in levels.items():
-        ax.axhline(level, color="0.5", lw=.8, ls=":")
-        ax.annotate(label, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                    fontsize=6, color="0.4")
-    ax.set(xlabel="training step", ylabel="loss", ylim=(0, None), xlim=(start, None))
-
-# %% ../../nbs/lib/94_plots.ipynb #079dc42e
-@checked
-def plot_gains(
-    panels:dict,         # title: {gain: loss [seed, step]}
-    level,               # loss of knowing when to answer but not what: a number, or {title: number}
-    title:str,           # what one sees
-    columns:int=0,       # panels in a row; 0: all
-    start:int=200,       # first step shown
-):                       # matplotlib figure
-    "Learning curves by gain, a panel for each condition."
-    panels, start = _numbers_in("panels", panels, 2, 2), count("start", start, 0)
-    if not isinstance(level, dict): level = dict.fromkeys(panels, real("level", level))
-    level = _levels("level", level)
-    levels = {name: _at("level", level, name) for name in panels}
-    colors = {gain: gain_color(gain) for curves in panels.values() for gain in curves}
-    columns = count("columns", columns, 0) or len(panels)
-    rows = -(-len(panels) // columns)
-    size = (min(7.2, .6 + 2.7 * columns), .5 + 1.9 * rows)
-    with figure_style():
-        figure, axes = plt.subplots(rows, columns, figsize=size, sharey="row",
-                                    layout="constrained", squeeze=False)
-        axes = axes.ravel()
-        for i, (ax, (name, curves)) in enumerate(zip(axes, panels.items())):
-            first = min(start, *(runs.shape[1] // 2 for runs in curves.values()))
-            label = "knows when, not which" if i == 0 else ""
-            plot_learning(ax, curves, colors, {label: levels[name]}, first)
-            ax.set_title(name)
-            if i % columns: ax.set_ylabel("")
-            if i < len(panels) - columns: ax.set_xlabel("")
-        axes[len(panels) - 1].legend(title="gain", ncols=2, fontsize=6, title_fontsize=6)
-        figure.suptitle(title)
-    return figure
+    "`plot_curves` of losses at every step: a trailing moving average first."
+    curves, start = _numbers_in("curves", curves, 1, 2), count("start", start, 0)
+    n = min(runs.shape[1] for runs in curves.values())
+    if start >= n:
+        raise ValueError(f"start must lie below the {n} steps of curves, got {start}")
+    # more points than pixels only make the file large
+    steps = np.arange(start, n, max(1, (n - start) // 400))
+    smooth = {label: moving_average(runs, window)[:, steps] for label, runs in curves.items()}
+    plot_curves(ax, steps, smooth, colors, levels)
+    ax.set_xlim(start, None)
 
 # %% ../../nbs/lib/94_plots.ipynb #bc5e3bea
 @checked
@@ -307,14 +301,16 @@ def plot_against_gain(
     label:str="",     # for a legend
     style:str="-",    # of the line, as matplotlib writes it
     learned=None,     # [seed, gain] bool: draw every network, filled when it has learned
+    log:bool=False,   # geometric mean, on a logarithmic axis
 ) -> None:
-    "Mean and standard deviation over seeds; NaN is left out."
+    "Mean over seeds and its 95 % interval; NaN is left out."
     gains, values = numbers("gains", gains, 1), numbers("values", values, 2, finite=False)
     _columns("values", values, len(gains), "gains")
     learned = None if learned is None else _yes_no("learned", learned, values.shape)
     _color("color", color)
     one_of("style", style, ("-", "--", "-.", ":", ""))
-    ax.errorbar(gains, np.nanmean(values, 0), np.nanstd(values, 0), color=color, ls=style,
+    mean, low, high = _mean_and_interval(values, log)
+    ax.errorbar(gains, mean, [mean - low, high - mean], color=color, ls=style,
                 marker="" if learned is not None else "o", ms=3, capsize=1.5, lw=1, label=label)
     if learned is not None:
         x = np.broadcast_to(gains, values.shape)
@@ -322,106 +318,7 @@ def plot_against_gain(
             ax.scatter(x[which], values[which], s=7, facecolor=face, edgecolor=color, lw=.6,
                        alpha=.7)
     ax.set(xlabel="gain")
-
-# %% ../../nbs/lib/94_plots.ipynb #e6844e36
-@checked
-def plot_treatments(
-    curves:dict,         # row: {gain: {treatment: loss [seed, step]}}
-    ends:dict,           # row: {treatment: final loss [seed, gain]}
-    colors:dict,         # treatment: colour
-    level:float,         # loss of knowing when to answer but not what
-    start:int,           # first step shown
-    title:str,
-):                       # matplotlib figure
-    """Learning curves by treatment, a panel for each gain, bars of the final loss; a row for
-    each alpha."""
-    curves, ends, n_gains = _treated(curves, ends, colors)
-    with figure_style():
-        figure, axes = plt.subplots(len(curves), n_gains + 1, figsize=(7.2, .6 + 1.7 * len(curves)),
-                                    sharey=True, layout="constrained", squeeze=False,
-                                    width_ratios=[1] * n_gains + [1.6])
-        for row, (alpha, panels) in zip(axes, curves.items()):
-            for ax, (gain, treated) in zip(row, panels.items()):
-                plot_learning(ax, treated, colors, {"": level}, start)
-                ax.set(title=f"gain {gain:g}", ylabel="", xlabel="")
-                ax.tick_params(axis="x", labelrotation=45)
-            row[0].set_ylabel(f"α = {alpha}\n\nloss")
-            _bars(row[-1], list(panels), ends[alpha], colors)
-            row[-1].axhline(level, color="0.5", lw=.8, ls=":")
-        axes[-1, n_gains // 2].set_xlabel("training step")
-        axes[-1, -1].set_xlabel("gain")
-        axes[0, -1].legend(fontsize=6, loc="lower left", bbox_to_anchor=(0, 1.12), ncols=1)
-        figure.suptitle(title, x=.4)
-    return figure
-
-# %% ../../nbs/lib/94_plots.ipynb #5c6200a2
-def _treated(curves, ends, colors):
-    "Curves and their ends as numbers, and how many gains each row has."
-    curves, ends = _numbers_in("curves", curves, 3, 2), _numbers_in("ends", ends, 2, 2)
-    ends = {row: _at("ends", ends, row) for row in curves}
-    n_gains = len(next(iter(curves.values())))
-    for row, bars in ends.items():
-        if len(curves[row]) != n_gains:
-            raise ValueError(f"curves[{row!r}] must have {n_gains} gains as the first row, got "
-                             f"{len(curves[row])}")
-        for gain in curves[row]: real(f"a gain of curves[{row!r}]", gain)
-        for name, values in bars.items():
-            _color(f"colors[{name!r}]", _at("colors", colors, name))
-            _columns(f"ends[{row!r}][{name!r}]", values, n_gains, "gains")
-    return curves, ends, n_gains
-
-def _bars(ax, gains, ends, colors):
-    "Final loss by treatment, side by side at each gain."
-    width = .8 / len(colors)
-    for i, (name, values) in enumerate(ends.items()):
-        at = np.arange(len(gains)) + (i - (len(colors) - 1) / 2) * width
-        ax.bar(at, values.mean(0), width, yerr=values.std(0), color=colors[name],
-               error_kw={"lw": .6}, label=name)
-    ax.set(xticks=range(len(gains)), xticklabels=[f"{g:g}" for g in gains], title="at the end")
-
-# %% ../../nbs/lib/94_plots.ipynb #fcd9e8d5
-@checked
-def plot_choices(
-    panels:dict,         # choice: {rule: final loss [seed, gain]}
-    gains,               # [gain]
-    effects:dict,        # (choice, rule): text for the panel
-    levels:dict,         # choice: loss of knowing when to answer but not what
-    title:str,
-):                       # matplotlib figure
-    """Final loss against gain, geometric mean and standard deviation over seeds, a panel for
-    each choice."""
-    panels, gains = _numbers_in("panels", panels, 2, 2), numbers("gains", gains, 1)
-    levels = _levels("levels", levels)
-    for name, by_rule in panels.items():
-        _at("levels", levels, name)
-        for rule, values in by_rule.items():
-            one_of(f"a rule of panels[{name!r}]", rule, RULE_COLORS)
-            _at("effects", effects, (name, rule))
-            _columns(f"panels[{name!r}][{rule!r}]", values, len(gains), "gains")
-    columns = min(4, len(panels))
-    rows = -(-len(panels) // columns)
-    with figure_style():
-        figure, axes = plt.subplots(rows, columns, figsize=(7.2, .5 + 1.75 * rows),
-                                    layout="constrained", squeeze=False)
-        for ax, (name, by_rule) in zip(axes.ravel(), panels.items()):
-            for i, (rule, values) in enumerate(by_rule.items()):
-                _choice(ax, i, gains, values, effects[name, rule], RULE_COLORS[rule])
-            ax.axhline(levels[name], color="0.5", lw=.8, ls=":")
-            ax.set(title=name, ylim=(0, 1.7 * levels[name]), ylabel="loss", xlabel="gain")
-        for ax in axes.ravel()[len(panels):]: ax.set_axis_off()
-        figure.suptitle(title)
-    return figure
-
-# %% ../../nbs/lib/94_plots.ipynb #794b2275
-def _choice(ax, i, gains, values, effect, color):
-    "One rule's line, and its effect in words, the i-th from the top."
-    mean, std = np.nanmean(np.log(values), 0), np.nanstd(np.log(values), 0)
-    middle, low, high = np.exp(mean), np.exp(mean - std), np.exp(mean + std)
-    ax.errorbar(gains, middle, [middle - low, high - middle], color=color, marker="o", ms=3,
-                capsize=1.5, lw=1)
-    text = ax.annotate(effect, (.03, .97 - .11 * i), xycoords="axes fraction", va="top",
-                       fontsize=6, color=color)
-    text.set_in_layout(False)
+    if log: log_ticks(ax)
 
 # %% ../../nbs/lib/94_plots.ipynb #94148ea6
 @checked
