@@ -309,6 +309,8 @@ NOT_FOR_USERS = (
     r"kernels\.",
     r"checks\.",
     r"machine\.(?!project_root|pick)",
+    r"history\.",
+    r"claims\.when_written",
     r"initializers\.of_finite",
     r"base\.whole_numbers",
     r"claims\.(Verdict|Race|at_zero)",

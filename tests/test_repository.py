@@ -203,7 +203,7 @@ def test_figures_restore_their_style_only():
 # A folder imports from floors below its own; within a folder, a module from those that stand before
 # it.
 FLOORS = [
-    {"base": "help checks registry machine threads seeds data trials curves plots"},
+    {"base": "help checks registry history machine threads seeds data trials curves plots"},
     {"tasks": "base romo schuessler neurogym environments pattern digits wrappers",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
      "figures": "statistics claims figure report"},

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ON', 'OFF', 'EVERY_S', 'switch', 'asked_number', 'user_path', 'project_root', 'whole', 'to_disk', 'progress_bar',
-           'Asked', 'stoppable', 'pick_device', 'versions', 'device_name', 'source_state', 'full_precision']
+           'Asked', 'stoppable', 'pick_device', 'versions', 'device_name', 'full_precision']
 
 # %% ../../nbs/lib/98_machine.ipynb #a5048065
 import errno
@@ -175,24 +175,6 @@ def device_name(
     "What it ran on, in words."
     if pick_device(device) == "cuda": return torch.cuda.get_device_name()
     return f"cpu, {platform.machine()}, {torch.get_num_threads()} threads"
-
-# %% ../../nbs/lib/98_machine.ipynb #b4bbcfb9
-@checked
-def source_state(
-    root:Path,      # of the project
-) -> dict:          # revision: the commit; dirty: do rnnbio/ or nbs/ differ? None without git
-    "Which source this is; one quick call of git that writes nothing."
-    unknown = dict(revision=None, dirty=None)
-    words = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch",
-             "--", "rnnbio", "nbs"]
-    try:
-        said = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=10,
-                              check=True).stdout
-        head, *rest = said.splitlines()
-    except (OSError, ValueError, subprocess.SubprocessError): return unknown
-    commit = head.removeprefix("# branch.oid ")
-    if commit == "(initial)" or not (root / "rnnbio").is_dir(): return unknown
-    return dict(revision=commit[:12], dirty=any(line[:1] != "#" for line in rest))
 
 # %% ../../nbs/lib/98_machine.ipynb #fd860816
 @contextmanager

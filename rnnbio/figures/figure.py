@@ -25,10 +25,11 @@ from matplotlib.figure import Figure as Picture
 from ..base.checks import (checked, count, known_options, numbers, one_of, parse_json, plain,
                                 shown, text)
 from ..base.curves import final_loss, moving_average
-from ..base.machine import (device_name, pick_device, project_root, source_state, switch,
-                                 user_path, versions, whole)
+from ..base.history import is_before, source_state
+from ..base.machine import (device_name, pick_device, project_root, switch, user_path,
+                                 versions, whole)
 from ..base.plots import figure_style
-from .claims import Race, at_zero, judge, load_claims
+from .claims import Race, at_zero, judge, load_claims, when_written
 
 # %% ../../nbs/lib/78_figure.ipynb #21725695
 PROFILES = ("quick", "paper", "full", "test")
@@ -79,7 +80,8 @@ class Figure:
         if "n_seeds" not in self.settings:
             raise ValueError(f"quick must hold n_seeds, the number of seeds, got {shown(quick)}")
         self.seeds = range(self.seed, self.seed + count("n_seeds", self.settings["n_seeds"]))
-        self.claims = load_claims(claims)
+        self.claims, self.claims_file = load_claims(claims), claims
+        self.reduced = bool(full) and self.profile != "full"
         self.evidence, self.conditions, self.checks = {}, [], []
         self.sweeps, self.keys, self.training_s, self.begin = [], set(), 0., time.time()
         self.before = None      # what its JSON said, where it is redrawn
@@ -221,7 +223,8 @@ def tallied(self:Figure) -> pd.DataFrame:
 # %% ../../nbs/lib/78_figure.ipynb #ba55115b
 def _provenance(figure, verdicts) -> dict:
     "Everything about a figure that is no picture; of one that is redrawn, how its table was made."
-    judged = dict(checks=figure.checks, claims=[asdict(v) for v in verdicts],
+    judged = dict(checks=figure.checks, reduced=figure.reduced, written=_written(figure),
+                  claims=[asdict(v) for v in verdicts],
                   evidence=[dict(claim=id, beside=beside) | _stored(given)
                             for beside, evidence in figure.evidence.items()
                             for id, given in evidence.items()])
@@ -248,6 +251,21 @@ def _plain(value):
     if isinstance(value, (list, tuple)): return [_plain(v) for v in value]
     if isinstance(value, np.generic): return _plain(value.item())
     return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+
+# %% ../../nbs/lib/78_figure.ipynb #4e73179c
+def _written(figure) -> dict:
+    """When the words of each claim that is judged were committed, and whether the source that made
+    the table had them; what an earlier redrawing knew stays."""
+    known = (figure.before or {}).get("written", {})
+    revision = (figure.before or figure.source)["revision"]
+    judged = {id for evidence in figure.evidence.values() for id in evidence}
+    found = {}
+    for id, now in when_written(figure.claims_file).items():
+        if id not in judged: continue
+        old = known.get(id, {})
+        if old.get("text") == now["text"] and old["commit"]: found[id] = old
+        else: found[id] = now | dict(before=is_before(project_root(), now["commit"], revision))
+    return found
 
 # %% ../../nbs/lib/78_figure.ipynb #62a1c91b
 def _evidence(what, given):

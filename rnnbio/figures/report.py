@@ -6,17 +6,25 @@
 __all__ = ['report_text', 'write_report']
 
 # %% ../../nbs/lib/81_report.ipynb #f91dd51b
+import re
 from collections import Counter
 from pathlib import Path
+import matplotlib.pyplot as plt
+import numpy as np
 from ..base.checks import checked, parse_json
 from ..base.machine import project_root, whole
+from ..base.plots import figure_style
 from .claims import load_claims
 
 # %% ../../nbs/lib/81_report.ipynb #9cadcdba
-_HEAD = ("Computed by the figures of the paper profile, with paired seeds; rules of the verdict: "
-         "`nbs/lib/80_claims.ipynb`. Intervals are 95 %; p values are corrected within a figure, "
-         "and left out where the effect is on the other side. A claim is *fragile* when other "
-         "seeds (`make figures PROFILE=paper SEED=100`) turn its verdict.")
+_HEAD = (
+    "Computed by the figures of the paper profile, with paired seeds; rules of the verdict: "
+    "`nbs/lib/80_claims.ipynb`. Intervals are 95 %; p values are corrected within a figure, and "
+    "left out where the effect is on the other side; an arrow leads from the mean in the first "
+    "condition of a trend to that in the last. A claim is *fragile* when other seeds "
+    "(`make figures PROFILE=paper SEED=100`) turn its verdict. *Written*: the commit that gave the "
+    "claim its words, with a warning where the source that made the result did not have it yet. "
+    "*Reduced*: smaller than the paper's own setting, which `PROFILE=full` has.")
 _VERDICTS = "reproduced", "not reproduced", "inconclusive", "not judged yet"
 
 @checked
@@ -36,8 +44,18 @@ def _judged(root, path) -> tuple[dict, dict, list, list]:
                       for folder in ("paper", "paper-seed*"))
     found = {}
     for facts in figures:
-        for v in facts["claims"]: found.setdefault(v["claim"]["id"], []).append(v)
-    return load_claims(path), found, figures, again
+        about = dict(reduced=facts.get("reduced"), revision=facts.get("revision"))
+        for v in facts["claims"]:
+            written = facts.get("written", {}).get(v["claim"]["id"], {})
+            found.setdefault(v["claim"]["id"], []).append(v | about | dict(written=written))
+    claims = sorted(load_claims(path).values(), key=lambda claim: _place(claim.figure))
+    return {claim.id: claim for claim in claims}, found, figures, again
+
+def _place(figure) -> tuple:
+    "Main figures by number, supplement, ours, and what the library proves."
+    number = re.match(r"fig(\d+)", figure)
+    if number: return 0, int(number[1])
+    return (1 if figure.startswith("figS") else 2 if figure.startswith("fig") else 3), 0
 
 def _facts(files) -> list[dict]:
     "What the JSON files of some figures say."
@@ -62,6 +80,81 @@ def _summary(root, papers) -> list[str]:
     return ["| | " + " | ".join(_VERDICTS) + " |", "|---|" + "--:|" * len(_VERDICTS),
             *("| " + " | ".join(map(str, row)) + " |" for row in rows)]
 
+# %% ../../nbs/lib/81_report.ipynb #b0dde22f
+def _sentences(root, claims, found) -> str:
+    "How a paper stands."
+    by = {verdict: [] for verdict in _VERDICTS}
+    for id, claim in claims.items(): by[_ours(root, claim, found.get(id, ()))].append(id)
+    first = f"Of {len(claims)} claims {len(by['reproduced'])} are reproduced."
+    failed = "; ".join(f"{id} ({claims[id].claim.rstrip('.')})" for id in by["not reproduced"])
+    second = f"Not reproduced: {failed}." if failed else "None fails."
+    main = {id: next(v for v in found[id] if not v["beside"]) for id in by["inconclusive"]}
+    most = {"up to 20 seeds": 20, "up to 100": 100, "up to 1000": 1000, "more": np.inf}
+    settled = {words: [] for words in most}
+    for id, v in main.items():
+        needed = v.get("needed") or np.inf
+        settled[next(words for words, n in most.items() if needed <= n)].append(id)
+    words = "; ".join(f"{', '.join(ids)} ({words})" for words, ids in settled.items() if ids)
+    third = f"{len(main)} are open; seeds that would settle them, at their spread: {words}."
+    return " ".join([first, second, third if main else "Nothing is open."])
+
+# %% ../../nbs/lib/81_report.ipynb #cf02fee4
+_MARKS = {"reproduced": dict(mfc="k", mec="k", marker="o", ecolor="k"),
+          "inconclusive": dict(mfc="white", mec="0.5", marker="o", ecolor="0.6"),
+          "not reproduced": dict(mfc="#CC3311", mec="#CC3311", marker="X", ecolor="#CC3311")}
+
+def _forest(claims, found):
+    "All claims of a paper that figures judged, a panel for each figure; a matplotlib figure."
+    judged = {id: v for id in claims for v in found.get(id, ())[:1] if not v["beside"]}
+    figures = list(dict.fromkeys(claims[id].figure for id in judged))
+    columns = [_column(judged, claims, figure) for figure in figures]
+    half = -(-sum(map(len, columns)) // 3)
+    sides, filled = [[], [], []], 0
+    for figure, rows in zip(figures, columns):
+        sides[min(filled // max(half, 1), 2)].append((figure, rows))
+        filled += len(rows)
+    most = max(sum(len(rows) + 1.5 for _, rows in side) for side in sides)
+    with figure_style():
+        picture, axes = plt.subplots(1, 3, figsize=(7.2, .9 + .135 * most), sharex=True,
+                                     layout="constrained")
+        for ax, side in zip(axes, sides): _draw_side(ax, side, most)
+        for verdict, look in _MARKS.items():
+            axes[0].errorbar([], [], ls="", ms=4, label=verdict, **look)
+        picture.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        axes[1].set_xlabel("effect beyond the claim's margin, 95 % interval; right: as claimed")
+    return picture
+
+def _column(judged, claims, figure) -> list[tuple]:
+    "Of each claim of a figure: id, verdict, effect beyond the margin and its interval."
+    rows = []
+    for id, v in judged.items():
+        if claims[id].figure != figure: continue
+        side = 1 if claims[id].expect == "above" else -1
+        beyond = [side * (float(x) - claims[id].margin) for x in (v["mean"], *v["interval"])]
+        rows.append((id, v["verdict"], beyond[0], *sorted(beyond[1:])))
+    return rows
+
+# %% ../../nbs/lib/81_report.ipynb #f8fe0ebc
+def _draw_side(ax, side, most) -> None:
+    "Some figures under each other."
+    at = 0.
+    for figure, rows in side:
+        ax.annotate(figure, (-.02, at), xycoords=("axes fraction", "data"), fontsize=7,
+                    va="center", annotation_clip=False)
+        for id, verdict, mean, low, high in rows:
+            at += 1
+            ax.annotate(id, (-.02, at), xycoords=("axes fraction", "data"), fontsize=7,
+                        ha="right", va="center", annotation_clip=False)
+            if np.isfinite([mean, low, high]).all():
+                ax.errorbar(mean, at, xerr=[[mean - low], [high - mean]], ms=3.5, lw=1,
+                            **_MARKS[verdict])
+        at += 1.5
+    ax.axvline(0, color="0.8", lw=.8, zorder=0)
+    ax.set(ylim=(most, -1), yticks=[])
+    ax.set_xscale("symlog", linthresh=.1, linscale=.7)
+    ax.set_xticks([-10, -1, -.1, 0, .1, 1, 10], ["−10", "−1", "", "0", "", "1", "10"])
+    ax.spines["left"].set_visible(False)
+
 # %% ../../nbs/lib/81_report.ipynb #32176e4e
 def _of_paper(root, paper, claims, found, figures, again) -> list[str]:
     "The claims of one paper as a table; the runs behind it; numbers beside the paper's."
@@ -76,8 +169,9 @@ def _of_paper(root, paper, claims, found, figures, again) -> list[str]:
     checks = [check | {"figure": facts["figure"].split("/")[1]}
               for facts in figures for check in facts.get("checks", ())]
     head = ["claim", "statistic", "expected", "mean and interval", "p", "verdict",
-            "the paper says", "figure"]
-    return [f"## {paper}", "", *_table(head, rows), "",
+            "the paper says", "figure", "written"]
+    return [f"## {paper}", "", _sentences(root, claims, found), "",
+            f"![claims of {paper}]({paper}/claims.png)", "", *_table(head, rows), "",
             *_folded("Under another choice than ours",
                      _table(["claim", "choice", *head[3:6]], beside) if beside else []),
             *_folded("The runs behind it", [_made(facts) for facts in figures + again]),
@@ -100,10 +194,18 @@ def _row(root, paper, claim, verdicts, others) -> str:
     main = [v for v in verdicts if not v["beside"]]
     if main:
         v = main[0]
-        return f"| {head} | {_number(v)} | {_p(v, claim)} | {_words(v, others)} | {tail} |"
+        return (f"| {head} | {_number(v)} | {_p(v, claim)} | {_words(v, others)} | {tail} | "
+                f"{_when(v)} |")
     said = _ours(root, claim, verdicts)
     if said == "reproduced": said = "**reproduced**: asserted by `make test`"
-    return f"| {head} | | | {said} | {tail} |"
+    return f"| {head} | | | {said} | {tail} | |"
+
+def _when(v) -> str:
+    "The commit of a claim's words."
+    written = v["written"]
+    if not written.get("commit"): return ""
+    late = v["revision"] and not written["before"]
+    return f"{written['day']}, {written['commit']}" + (", **after the run**" if late else "")
 
 def _link(root, paper, figure) -> tuple[str, bool]:
     "Links to picture and notebook; is the notebook there?"
@@ -117,7 +219,8 @@ def _link(root, paper, figure) -> tuple[str, bool]:
 
 def _number(v) -> str:
     low, high = (float(x) for x in v["interval"])
-    return f"{float(v['mean']):.3g} [{low:.3g}, {high:.3g}]"
+    ends = " → ".join(f"{end:.3g}" for end in v.get("ends", ()))
+    return f"{float(v['mean']):.3g} [{low:.3g}, {high:.3g}]" + (f"; {ends}" if ends else "")
 
 def _p(v, claim) -> str:
     "Blank where the effect is on the other side."
@@ -133,7 +236,8 @@ def _words(v, others) -> str:
     turned = [f"{verdict} with seeds from {seed}" for seed, verdict in again.items()
               if verdict != v["verdict"]]
     where = f" (decided by {v['where']})" if v.get("where") else ""
-    words = f"**{v['verdict']}**{where}" + (f": {v['why']}" if v["why"] else "")
+    small = " (reduced)" if v.get("reduced") else ""
+    words = f"**{v['verdict']}**{small}{where}" + (f": {v['why']}" if v["why"] else "")
     if turned: return f"{words}; **fragile**: {', '.join(turned)}"
     return f"{words}; the same with other seeds" if again else words
 
@@ -163,9 +267,19 @@ def _made(facts) -> str:
 
 # %% ../../nbs/lib/81_report.ipynb #77bfe33c
 def write_report() -> None:
-    "Write the report; its path on standard output."
+    "Write the report and its pictures; the report's path on standard output."
     root = project_root()
-    path = root / "figures" / "paper" / "REPORT.md"
+    folder = root / "figures" / "paper"
+    for path in sorted((root / "nbs").glob("*/claims.toml")):
+        claims, found, *_ = _judged(root, path)
+        if not found: continue
+        picture = _forest(claims, found)
+        (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
+        with figure_style():
+            whole(folder / path.parent.name / "claims.png",
+                  lambda p: picture.savefig(p, format="png"))
+        plt.close(picture)
+    path = folder / "REPORT.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     whole(path, lambda p: p.write_text(report_text(root), encoding="utf-8"))
     print(path.relative_to(root))
