@@ -27,6 +27,7 @@ _HEAD = (
     "*Reduced*: smaller than the paper's own setting, which `PROFILE=full` has.")
 _VERDICTS = "reproduced", "not reproduced", "inconclusive", "not judged yet"
 
+# %% ../../nbs/lib/81_report.ipynb #b9f75db2
 @checked
 def report_text(
     root:Path,      # of the project
