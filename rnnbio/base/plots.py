@@ -418,4 +418,4 @@ def shared_key(
     for ax in figure.axes:
         for handle, label in zip(*ax.get_legend_handles_labels()): found.setdefault(label, handle)
     if found:
-        figure.legend(found.values(), found, loc="outside lower center", ncols=min(len(found), 5))
+        figure.legend(found.values(), found, loc="outside lower center", ncols=min(len(found), 6))
