@@ -214,7 +214,7 @@ FLOORS = [
      "theory": "linear two_layers"},
     {"sweeps": "store runs compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
-    {"papers": "liu2024"},
+    {"papers": "liu2024 schuessler2020"},
 ]
 PLACE = {f"{folder}.{name}".strip("."): (floor, folder, i) for floor, folders in enumerate(FLOORS)
          for folder, names in folders.items() for i, name in enumerate(names.split())}
