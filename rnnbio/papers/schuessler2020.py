@@ -126,6 +126,7 @@ def plot_mean(
     ax.plot(x, mean, style, color=color, **line)
     ax.fill_between(x, low, high, color=color, alpha=.25, lw=0)
 
+# %% ../../nbs/schuessler2020/common.ipynb #3a8b78f5
 def plot_some(
     ax,
     x,                       # [x]
