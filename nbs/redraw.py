@@ -3,7 +3,7 @@
     python nbs/redraw.py [PAPER/FIGURE ...]      # without names: all that keep a table, and REPORT.md
     python nbs/redraw.py --strip NOTEBOOK ...    # executed notebooks without what differs between runs
 
-A figure notebook keeps a table where it calls `fig.table`; its CSV and JSON lie in figures/paper.
+Tables (CSV) and what is known of them (JSON) lie in figures/paper.
 """
 import json
 import os
@@ -35,10 +35,11 @@ def strip(path:Path) -> None:
 
 
 def kept() -> list[str]:
-    "Figures that can be redrawn, paper/notebook."
-    return [f"{path.parent.name}/{path.stem}" for path in sorted((ROOT / "nbs").glob("*/fig*.ipynb"))
-            if "fig.table(" in path.read_text(encoding="utf-8")
-            and (FIGURES / path.parent.name / f"{path.stem}.json").is_file()]
+    "Figures that can be redrawn, paper/notebook: made since their notebooks keep a table."
+    made = [path for path in sorted(FIGURES.glob("*/fig*.json"))
+            if "evidence" in json.loads(path.read_text(encoding="utf-8"))]
+    return [f"{path.parent.name}/{path.stem}" for path in made
+            if (ROOT / "nbs" / path.parent.name / f"{path.stem}.ipynb").is_file()]
 
 
 def redraw(name:str) -> str:

@@ -165,8 +165,8 @@ def test_figure_judges_known_claims(path):
     code = "\n".join(source(c) for c in cells(path))
     # an unknown one is refused when the notebook runs
     judged = {id for id in re.findall(r"\"(\d+[a-z]?\d?)\"", code) if id in claims}
-    assert "fig.judge(" in code and judged == {id for id, figure in claims.items()
-                                               if figure == path.stem}
+    assert re.search(r"fig\.judge\(|judge_\w+\(fig", code)
+    assert judged == {id for id, figure in claims.items() if figure == path.stem}
 
 
 def test_export_leaves_no_difference(tmp_path):
@@ -214,7 +214,7 @@ FLOORS = [
      "theory": "linear two_layers"},
     {"sweeps": "store runs compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
-    {"papers": "liu2024 zhang2024"},
+    {"papers": "zhang2024 schuessler2020 liu2024"},
 ]
 PLACE = {f"{folder}.{name}".strip("."): (floor, folder, i) for floor, folders in enumerate(FLOORS)
          for folder, names in folders.items() for i, name in enumerate(names.split())}
