@@ -95,7 +95,7 @@ def rows(
     "The runs as a table."
     n = runs.sizes["step"]
     fig.tally(runs, level, **labels)
-    tables = [tidy(outcomes(runs, level).drop_vars("step", errors="ignore").to_array("measure"))]
+    tables = [tidy(outcomes(runs, level).to_array("measure"))]
     if points:
         smooth = runs.loss.transpose(..., "step")
         smooth = smooth.copy(data=moving_average(smooth))
