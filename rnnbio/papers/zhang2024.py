@@ -6,7 +6,7 @@
 __all__ = ['RATES', 'train', 'knows_when', 'conditions', 'beside', 'steps_to', 'outcomes', 'rows', 'tidy', 'gain_table',
            'networks', 'curves', 'draw_gains', 'panel_title']
 
-# %% ../../nbs/zhang2024/common.ipynb #b6b72950
+# %% ../../nbs/zhang2024/common.ipynb #de7668ee
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from ..figures.figure import Figure
 from ..sweeps.sweep import Sweep, best_lr
 from ..tasks.base import get_task
 
-# %% ../../nbs/zhang2024/common.ipynb #6ce188b1
+# %% ../../nbs/zhang2024/common.ipynb #92f77dd5
 RATES = {"four": best_lr(), "five": best_lr((1e-4, 3e-4, 1e-3, 3e-3, 1e-2)), "common": 1e-3}
 
 def train(
@@ -26,8 +26,9 @@ def train(
     rates:str,       # of RATES
     **other,         # settings of `Sweep` that are not the paper's: task="dms"
 ) -> xr.Dataset:
-    "The networks of a figure."
-    ours = dict(task="romo", rule=rule, alpha=fig.alphas, gain=fig.gains, seed=fig.seeds,
+    "The networks of a figure; those of five rates at leak 0.8 only."
+    alphas = [alpha for alpha in fig.alphas if rates != "five" or alpha == .8]
+    ours = dict(task="romo", rule=rule, alpha=alphas, gain=fig.gains, seed=fig.seeds,
                 lr=RATES[rates], steps=fig.steps[rule])
     return Sweep(**ours | other).run(fig.device)
 
@@ -37,7 +38,7 @@ def knows_when(
     "Loss of knowing when to answer but not what."
     return get_task(task).references()["when"]
 
-# %% ../../nbs/zhang2024/common.ipynb #eedcaa62
+# %% ../../nbs/zhang2024/common.ipynb #2938f002
 def conditions(
     fig:Figure,      # its rates, the first is drawn; alphas
 ) -> list[tuple[str, float, str]]:
@@ -54,7 +55,7 @@ def beside(
     "A choice in words, as claims are judged beside."
     return ", ".join(word for word in (choice, "" if alpha == .8 else f"alpha = {alpha}") if word)
 
-# %% ../../nbs/zhang2024/common.ipynb #897234b2
+# %% ../../nbs/zhang2024/common.ipynb #e3a431cd
 def steps_to(
     loss:xr.DataArray,   # [..., step]
     level:float,
@@ -82,7 +83,7 @@ def outcomes(
         final=final_loss(loss), learned=learned(loss, level) * 1,
         steps=steps_to(loss, .9 * level), lr=runs.lr))
 
-# %% ../../nbs/zhang2024/common.ipynb #080d4f58
+# %% ../../nbs/zhang2024/common.ipynb #a7343b11
 def rows(
     fig:Figure,          # which also counts the runs
     runs:xr.Dataset,     # of `train`
@@ -94,7 +95,7 @@ def rows(
     "The runs as a table."
     n = runs.sizes["step"]
     fig.tally(runs, level, **labels)
-    tables = [tidy(outcomes(runs, level).drop_vars("step", errors="ignore").to_array("measure"))]
+    tables = [tidy(outcomes(runs, level).to_array("measure"))]
     if points:
         smooth = runs.loss.transpose(..., "step")
         smooth = smooth.copy(data=moving_average(smooth))
@@ -114,15 +115,14 @@ def gain_table(
     tasks=("romo",),
 ) -> pd.DataFrame:       # alpha, gain, seed, value, measure, step, rates, (task,) rule
     "All that a figure asks about gains, and the learning curves under its first choice of rates."
-    alphas = lambda rates: [alpha for r, alpha, _ in conditions(fig) if r == rates]
-    runs = {(rates, task, rule): train(fig, rule, rates, task=task, alpha=alphas(rates))
+    runs = {(rates, task, rule): train(fig, rule, rates, task=task)
             for rates in fig.rates for task in tasks for rule in fig.steps}
     shown = lambda rates: points if rates == fig.rates[0] else 0
     found = pd.concat([rows(fig, one, knows_when(task), shown(rates), rates=rates, task=task,
                             rule=rule) for (rates, task, rule), one in runs.items()])
     return found if len(tasks) > 1 else found.drop(columns="task")
 
-# %% ../../nbs/zhang2024/common.ipynb #c193b212
+# %% ../../nbs/zhang2024/common.ipynb #67fe74e7
 def networks(
     table:pd.DataFrame,
     **which,             # rates="four", alpha=.8
@@ -146,7 +146,7 @@ def _some(table, which):
     for name, value in which.items(): table = table[table[name] == value]
     return table.drop(columns=list(which))
 
-# %% ../../nbs/zhang2024/common.ipynb #514ca992
+# %% ../../nbs/zhang2024/common.ipynb #78b68fa1
 def draw_gains(
     panels:dict,         # title: curves [gain, seed, step]
     levels:dict,         # title: loss of knowing when but not what
@@ -162,14 +162,15 @@ def draw_gains(
         for ax, (name, loss) in zip(axes.ravel(), panels.items()):
             by_gain = {f"{gain:g}": loss.sel(gain=gain).values for gain in loss.gain.values}
             colors = {f"{gain:g}": gain_color(gain) for gain in loss.gain.values}
-            said = "knows when, not which" if ax is axes[0, 0] else ""
-            plot_curves(ax, loss.step.values, by_gain, colors, {said: levels[name]})
+            plot_curves(ax, loss.step.values, by_gain, colors, {"": levels[name]})
             ax.set(title=name, xlabel="", ylabel="")
             ax.set_xlim(*loss.step.values[[0, -1]])
         picture.supxlabel("training step", fontsize=8)
         picture.supylabel("loss", fontsize=8)
         handles = axes[0, 0].get_legend_handles_labels()
         picture.legend(*handles, title="gain", loc="outside right upper")
+        picture.legend(axes[0, 0].lines[-1:], ["knows when,\nnot which"],
+                       loc="outside right lower")
         picture.suptitle(title)
     return picture
 
