@@ -78,7 +78,7 @@ from .base.plots import (
     plot_paired, plot_trial, rank_color, shade, shared_key)
 from .figures.claims import Claim, Race
 from .figures.statistics import gap_closes, interval, log_ratio, rank_correlation
-from .figures.figure import Figure, learning_table
+from .figures.figure import Figure
 
 # the machine
 from .base.data import data_root, fetch

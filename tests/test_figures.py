@@ -40,8 +40,6 @@ BADLY_SHAPED = [      # what single wrong values do not show: parts that do not 
     (plots.plot_conditions, dict(levels={("los", "a"): {}}), "levels names a panel"),
     (plots.plot_paired, dict(learned=np.ones((2, 3), bool)),
      "learned must be True and False in the values' shape [2, 2]"),
-    (figures.learning_table, dict(every=0), "every must be a whole number of at least 1, got 0"),
-    (figures.learning_table, dict(runs=xr.Dataset(dict(loss=("step", [1.])))), "it lacks accuracy"),
     (figures.check_parameters, dict(cells=["# Parameters\nx ="]), "cells must be Python"),
     (figures.check_parameters, dict(cells=["# Parameters\nimport os\nprofil = 1"]),
      "did you mean 'profile'?"),
@@ -82,7 +80,6 @@ RIGHT = {
         levels={"silent": 1.}),
     figures.check_parameters: lambda: dict(cells=["x = 1"]),
     report.report_text: lambda: dict(root=project_root()),
-    figures.learning_table: lambda: dict(runs=RUNS, every=5, window=3),
 }
 WRONG = [
     None, "", "x", "null", b"x", True, 0, -1, 1.5, 2**70, math.nan, math.inf, 1j, object(), print,

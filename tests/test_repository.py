@@ -151,7 +151,7 @@ def test_figure_parameters(path):
 def test_colab_gets_neurogym_where_a_task_needs_it(path):
     "And only there: it replaces Colab's numpy, for which everything has to start again."
     code = [source(c) for c in cells(path)]
-    uses = r'"(2af|dms)"|task="context"|"[\w.]+-v\d+"|import liu2024'
+    uses = r'"(2af|dms)"|task="context"|"[\w.]+-v\d+"|liu2024\.(train|ranked)\('
     needed = any(re.search(uses, c) for c in code)
     [setup] = [c for c in code if "google.colab" in c]
     assert ("%pip install -q -e '.[neurogym]'" in setup) == needed == ("os.kill" in setup)

@@ -208,6 +208,7 @@ def _when(v) -> str:
     late = v["revision"] and not written["before"]
     return f"{written['day']}, {written['commit']}" + (", **after the run**" if late else "")
 
+# %% ../../nbs/lib/81_report.ipynb #5edec167
 def _link(root, paper, figure) -> tuple[str, bool]:
     "Links to picture and notebook; is the notebook there?"
     notebook = Path("nbs", paper, figure + ".ipynb")
