@@ -193,6 +193,14 @@ def test_every_label_survives_pandas():
             assert lost.empty, f"{path.name}: {lost.iloc[0]!r} in column {name} reads as missing"
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("nbs/*/index.ipynb")), ids=lambda p: p.parent.name)
+def test_numbers_in_prose_are_those_of_the_tables(path):
+    from rnnbio.figures.prose import computed
+    for cell in cells(path, "markdown"):
+        text = source(cell)
+        assert computed(text, ROOT / "figures/paper" / path.parent.name) == text, "make report"
+
+
 def test_figures_restore_their_style_only():
     "matplotlib's rc_context also takes back what makes Jupyter show pictures."
     for path in [*NOTEBOOKS, *files(ROOT / "rnnbio", "*.py")]:
@@ -206,7 +214,7 @@ FLOORS = [
     {"base": "help checks registry history machine threads seeds data trials curves plots"},
     {"tasks": "base romo schuessler neurogym environments pattern digits wrappers",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
-     "figures": "statistics claims figure report"},
+     "figures": "statistics claims figure prose report"},
     {"networks": "initializers dynamics models modules connectome"},
     {"rules": "costs rules oracles"},
     {"analyses": "lyapunov lowrank laziness curvature measures"},

@@ -15,6 +15,7 @@ from ..base.checks import checked, parse_json
 from ..base.machine import project_root, whole
 from ..base.plots import figure_style
 from .claims import load_claims
+from .prose import write_prose
 
 # %% ../../nbs/lib/81_report.ipynb #9cadcdba
 _HEAD = (
@@ -269,7 +270,8 @@ def _made(facts) -> str:
 
 # %% ../../nbs/lib/81_report.ipynb #77bfe33c
 def write_report() -> None:
-    "Write the report and its pictures; the report's path on standard output."
+    """Write the report and its pictures, and put right the numbers in the index pages; the report's
+    path on standard output."""
     root = project_root()
     folder = root / "figures" / "paper"
     for path in sorted((root / "nbs").glob("*/claims.toml")):
@@ -284,4 +286,5 @@ def write_report() -> None:
     path = folder / "REPORT.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     whole(path, lambda p: p.write_text(report_text(root), encoding="utf-8"))
+    write_prose(root)
     print(path.relative_to(root))
