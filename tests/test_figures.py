@@ -66,6 +66,9 @@ RIGHT = {
     plots.plot_learning: lambda: dict(
         ax=axis(), curves=CURVES, colors={.1: "red", 1.: "blue"}, levels={"silent": .1}, start=3,
         window=5),
+    plots.plot_mean: lambda: dict(ax=axis(), x=[1, 2], values=np.ones((3, 2)), color="red",
+                                  style="--", log=True),
+    plots.mean_and_interval: lambda: dict(values=np.ones((3, 2)), log=True),
     plots.plot_against_gain: lambda: dict(
         ax=axis(), gains=[1, 2], values=np.ones((3, 2)), color="red", label="l", style="--",
         learned=np.ones((3, 2), bool), log=True),

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STYLE', 'RULE_COLORS', 'RULE_LABELS', 'TASK_COLORS', 'STRUCTURE_COLORS', 'log_ticks', 'shade', 'gain_color',
-           'rank_color', 'figure_style', 'plot_trial', 'plot_activity', 'plot_curves', 'plot_learning',
-           'plot_against_gain', 'plot_conditions', 'name_conditions', 'plot_paired', 'shared_key']
+           'rank_color', 'figure_style', 'plot_trial', 'plot_activity', 'plot_mean', 'mean_and_interval', 'plot_curves',
+           'plot_learning', 'plot_against_gain', 'plot_conditions', 'name_conditions', 'plot_paired', 'shared_key']
 
 # %% ../../nbs/lib/94_plots.ipynb #9c9581f3
 from contextlib import contextmanager
@@ -233,6 +233,43 @@ def plot_activity(
         fig.colorbar(image, label="state h")
     return ax
 
+# %% ../../nbs/lib/94_plots.ipynb #dd72ece0
+@checked
+def plot_mean(
+    ax:Axes,
+    x,                # [x]
+    values,           # [seed, x]; NaN is left out
+    color,
+    style:str="-",    # of the line, as matplotlib writes it
+    log:bool=False,   # a geometric mean
+    **line,           # of matplotlib: label, lw, marker
+) -> None:
+    "Mean over seeds and its 95 % interval."
+    x = numbers("x", x, 1, empty=True)
+    values = numbers("values", values, 2, finite=False, empty=True)
+    _columns("values", values, len(x), "x")
+    mean, low, high = mean_and_interval(values, log)
+    ax.plot(x, mean, one_of("style", style, _STYLES), color=_color("color", color), **line)
+    ax.fill_between(x, low, high, color=color, alpha=.2, lw=0)
+
+_STYLES = "-", "--", "-.", ":", ""
+
+@checked
+def mean_and_interval(
+    values,           # [seed, ...]; NaN is left out
+    log:bool=False,   # the geometric mean
+) -> tuple:           # mean, low, high
+    "Mean over seeds and its 95 % interval (t); the interval of one seed is NaN."
+    values = numbers("values", values, finite=False, empty=True)
+    if log: values = np.log(np.where(values > 0, values, np.nan))
+    there = np.isfinite(values)
+    n = np.where(there.any(0), there.sum(0), np.nan)
+    mean = np.where(there, values, 0).sum(0) / n
+    variance = np.where(there, (values - mean)**2, 0).sum(0) / np.where(n > 1, n - 1, np.nan)
+    half = stdtrit(np.maximum(n - 1, 1), .975) * np.sqrt(variance / n)
+    found = mean, mean - half, mean + half
+    return tuple(np.exp(found)) if log else found
+
 # %% ../../nbs/lib/94_plots.ipynb #61d17938
 @checked
 def plot_curves(
@@ -248,27 +285,13 @@ def plot_curves(
     for label, values in curves.items():
         color = _color(f"colors[{label!r}]", _at("colors", colors, label))
         _columns(f"curves[{label!r}]", values, len(steps), "steps")
-        mean, low, high = _mean_and_interval(values, log=True)
-        ax.plot(steps, mean, color=color, label=label)
-        ax.fill_between(steps, low, high, color=color, alpha=.2, lw=0)
+        plot_mean(ax, steps, values, color, log=True, label=label)
     for label, level in levels.items():
         ax.axhline(level, color="0.5", lw=.8, ls=":", zorder=1)
         ax.annotate(label, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom",
                     fontsize=7, color="0.4")
     ax.set(xlabel="training step", ylabel="loss")
     log_ticks(ax)
-
-def _mean_and_interval(values, log=False) -> tuple:
-    """Mean over seeds, the first axis, and its 95 % interval; `log`: the geometric mean. NaN is
-    left out."""
-    if log: values = np.log(np.where(values > 0, values, np.nan))
-    there = np.isfinite(values)
-    n = np.where(there.any(0), there.sum(0), np.nan)
-    mean = np.where(there, values, 0).sum(0) / n
-    variance = np.where(there, (values - mean)**2, 0).sum(0) / np.where(n > 1, n - 1, np.nan)
-    half = stdtrit(np.maximum(n - 1, 1), .975) * np.sqrt(variance / n)
-    found = mean, mean - half, mean + half
-    return tuple(np.exp(found)) if log else found
 
 # %% ../../nbs/lib/94_plots.ipynb #20a03c9b
 @checked
@@ -308,8 +331,8 @@ def plot_against_gain(
     _columns("values", values, len(gains), "gains")
     learned = None if learned is None else _yes_no("learned", learned, values.shape)
     _color("color", color)
-    one_of("style", style, ("-", "--", "-.", ":", ""))
-    mean, low, high = _mean_and_interval(values, log)
+    one_of("style", style, _STYLES)
+    mean, low, high = mean_and_interval(values, log)
     ax.errorbar(gains, mean, [mean - low, high - mean], color=color, ls=style,
                 marker="" if learned is not None else "o", ms=3, capsize=1.5, lw=1, label=label)
     if learned is not None:

@@ -257,7 +257,7 @@ def _written(figure) -> dict:
     """When the words of each claim that is judged were committed, and whether the source that made
     the table had them; what an earlier redrawing knew stays."""
     known = (figure.before or {}).get("written", {})
-    revision = (figure.before or figure.source)["revision"]
+    revision = (figure.before or figure.source).get("revision")
     judged = {id for evidence in figure.evidence.values() for id in evidence}
     found = {}
     for id, now in when_written(figure.claims_file).items():

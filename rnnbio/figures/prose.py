@@ -41,7 +41,8 @@ def _put_right(found, folder) -> str:
 def _of_table(folder, figure, column, *rest) -> float:
     "The mean of a column, or what a word asks for, over the networks that learned."
     path = folder / f"{figure}.csv"
-    if not path.is_file(): raise ValueError(f"a number in prose comes from {path}, which is missing")
+    if not path.is_file():
+        raise ValueError(f"a number in prose comes from {path}, which is missing")
     table = pd.read_csv(path)
     if "learned" in table and column != "learned": table = table[table.learned.isin([True, 1])]
     for part in rest:

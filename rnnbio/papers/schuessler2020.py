@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['TASKS', 'LINEAR_RATES', 'EPOCHS', 'SOME', 'task_networks', 'task_model', 'learning_rates', 'linear_networks',
-           'two_targets', 'curves', 'by_network', 'mean_interval', 'plot_mean', 'plot_some', 'judge_apart']
+           'two_targets', 'curves', 'by_network', 'plot_some', 'judge_apart']
 
 # %% ../../nbs/schuessler2020/common.ipynb #7d64f943
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
+from ..base.plots import mean_and_interval, plot_mean
 from ..figures.figure import Figure
-from ..figures.statistics import interval
 from ..networks.initializers import directions
 from ..networks.models import LeakyRNN
 from ..sweeps.sweep import Sweep, along
@@ -97,49 +97,20 @@ def by_network(
         grids[which if len(names) > 1 else which[0]] = {what: v.values for what, v in grid.items()}
     return grids
 
-# %% ../../nbs/schuessler2020/common.ipynb #7e711d02
-def mean_interval(
-    values,                  # [seed, x]; NaN is left out
-    ratio:bool=False,        # a geometric mean
-) -> np.ndarray:             # [3, x]: mean and its 95 % interval, NaN for a single seed
-    "Mean over seeds."
-    found = []
-    for column in np.asarray(values, float).T:
-        kept = column[np.isfinite(column) & ((column > 0) | (not ratio))]
-        kept = np.log(kept) if ratio else kept
-        found.append((kept.mean() if len(kept) else np.nan,
-                      *(interval(kept) if len(kept) > 1 else (np.nan, np.nan))))
-    found = np.reshape(found, (-1, 3)).T
-    return np.exp(found) if ratio else found
-
-def plot_mean(
-    ax,
-    x,                       # [x]
-    values,                  # [seed, x]
-    color,
-    style:str="-",
-    ratio:bool=False,        # a geometric mean
-    **line,                  # of matplotlib: label, lw, marker
-) -> None:
-    "Mean over seeds and its interval."
-    mean, low, high = mean_interval(values, ratio)
-    ax.plot(x, mean, style, color=color, **line)
-    ax.fill_between(x, low, high, color=color, alpha=.25, lw=0)
-
 # %% ../../nbs/schuessler2020/common.ipynb #3a8b78f5
 def plot_some(
     ax,
     x,                       # [x]
     values,                  # [seed, x]; NaN where a network gives no number
     color,
-    ratio:bool=False,        # a geometric mean
+    log:bool=False,          # a geometric mean
     label:str="",
 ) -> None:
     "Mean over the seeds that give a number, with a hollow mark where not all do (`SOME`)."
     x, there = np.asarray(x), np.isfinite(values)
     some, whole = there.any(0), there.all(0)
-    plot_mean(ax, x[some], values[:, some], color, ratio=ratio, label=label)
-    mean = mean_interval(values, ratio)[0]
+    plot_mean(ax, x[some], values[:, some], color, log=log, label=label)
+    mean = mean_and_interval(values, log)[0]
     for which, face in (whole, color), (some & ~whole, "white"):
         ax.plot(x[which], mean[which], "o", ms=3, mfc=face, mec=color)
 
