@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from ..analyses.laziness import laziness_outcomes
-from ..base.plots import plot_conditions
+from ..base.plots import OTHER_COLORS, plot_conditions
 from ..figures.figure import Figure
 from ..networks.connectome import connectome, connectome_source
 from ..networks.initializers import cell_types, chain_motif, dale, gaussian, low_rank
@@ -136,8 +136,8 @@ def before_and_after(
 
 # %% ../../nbs/liu2024/common.ipynb #d55f6a11
 # how an initial layer lies to the teacher it will learn from (Fig. 3)
-ALIGNMENT_COLORS = {"aligned": "#88CCEE", "partial": "#DDCC77", "full rank": "0.35",
-                    "Gaussian": "0.35"}
+ALIGNMENT_COLORS = dict(zip(("aligned", "partial"), OTHER_COLORS)) | {"full rank": "0.35",
+                                                                      "Gaussian": "0.35"}
 ROWS = {"kernel alignment": "KA", "representation\nalignment": "RA", "weight change ‖ΔW‖": "dW",
         "loss": "loss"}
 

@@ -343,7 +343,7 @@ def learning_curves(
                                        "step": np.arange(*epochs)})
 
 # %% ../../nbs/lib/86_lstm.ipynb #695a1f24
-LINES = {"ΔW": dict(color="#0072B2"), "W": dict(color="#D55E00"), "W0": dict(color=".4", ls="--")}
+LINES = {"ΔW": dict(color="0"), "W": dict(color="0.55"), "W0": dict(color="0.55", ls="--")}
 
 @checked
 def plot_lstm(
@@ -398,7 +398,7 @@ def _draw_truncation(ax, ranks, accuracy) -> None:
 def _draw_learning(ax, what, runs) -> None:
     "Loss or accuracy by epoch."
     for of, style in (("", dict(color="k", label="training")),
-                      ("valid_", dict(color="#E69F00", label="validation"))):
+                      ("valid_", dict(color="0.55", label="validation"))):
         _mean_line(ax, runs.step + 1, runs[of + what].isel(corpus=0), **style)
     ax.set(title=f"{what} while learning", xlabel="epoch")
 
