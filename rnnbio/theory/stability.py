@@ -79,6 +79,7 @@ class Stability(NamedTuple):
         "Is it within the bound that liu2022 prints, lambda_1 < 1 / (|rho| eta)?"
         return self.product.abs() < 1
 
+# %% ../../nbs/lib/52_stability.ipynb #52abc00a
 @checked
 def single_stability(
     model:LeakyRNN,
@@ -101,7 +102,7 @@ def _rates(lr, params) -> Tensor:
                          f"got {shown(lr)}")
     return torch.as_tensor(given).to(params.W_h).expand(len(params))
 
-# %% ../../nbs/lib/52_stability.ipynb #52abc012
+# %% ../../nbs/lib/52_stability.ipynb #52abc013
 @checked
 class UpdateField:
     """Derivative D of the field that a rule follows, of every run, called with a direction
@@ -143,7 +144,7 @@ class UpdateField:
 
 def _row(groups) -> Tensor: return torch.cat([g.flatten(1) for g in groups], 1)
 
-# %% ../../nbs/lib/52_stability.ipynb #52abc013
+# %% ../../nbs/lib/52_stability.ipynb #52abc014
 def _field(model, params, trials, rule) -> dict[str, Tensor]:
     "What `gradient` gives, as a function of the weights that torch can follow."
     x, start = trials.inputs, start_state(params, trials.inputs.shape[-2])
@@ -157,7 +158,7 @@ def _field(model, params, trials, rule) -> dict[str, Tensor]:
     return dict(zip(("W_h", "W_x", "b", "w", "b_out"),
                     backward(tape, error, way_of(rule, params), settle=trials.settle)))
 
-# %% ../../nbs/lib/52_stability.ipynb #52abc019
+# %% ../../nbs/lib/52_stability.ipynb #52abc01a
 @checked
 def field_eigenvalues(
     model:LeakyRNN,
@@ -195,7 +196,7 @@ def _leading(D, seed, k, by, tol) -> np.ndarray:
                       v0=generator(seed, "stability").standard_normal(n), return_eigenvectors=False)
     return values[np.argsort(-size(values))][:k]
 
-# %% ../../nbs/lib/52_stability.ipynb #52abc01a
+# %% ../../nbs/lib/52_stability.ipynb #52abc01b
 @checked
 def largest_rate(
     eigenvalues:Tensor,     # of D, complex [run, k]: all, or those that lead in size
