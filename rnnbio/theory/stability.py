@@ -142,9 +142,9 @@ class UpdateField:
         return _row(torch.autograd.grad(self._back, self._s, along, retain_graph=True,
                                         materialize_grads=True))
 
+# %% ../../nbs/lib/52_stability.ipynb #52abc014
 def _row(groups) -> Tensor: return torch.cat([g.flatten(1) for g in groups], 1)
 
-# %% ../../nbs/lib/52_stability.ipynb #52abc014
 def _field(model, params, trials, rule) -> dict[str, Tensor]:
     "What `gradient` gives, as a function of the weights that torch can follow."
     x, start = trials.inputs, start_state(params, trials.inputs.shape[-2])
