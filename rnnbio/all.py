@@ -49,6 +49,8 @@ from .base.curves import at_loss, final_loss, first_below, learned, moving_avera
 from .theory.linear import (
     exact_flow, first_order_learning, fixed_point_output, squared_amplification,
     third_order_learning, weight_flow, zero_gain_change, zero_gain_solution)
+from .theory.stability import (
+    UpdateField, field_eigenvalues, largest_rate, output_gradient, single_stability)
 from .theory.two_layers import (
     TwoLayer, aligned_layer, anisotropic_teacher, break_even_balance, expected_alignment,
     learn_linear, learn_rectified, measured_laziness, power_law_inputs, predicted_laziness,

@@ -97,6 +97,9 @@ fit = train(
 )
 digits = get_task("digits", source="mnist-5k")
 linear = LeakyRNN(1, 5, 1, bias=False, activation="linear")
+said = LeakyRNN(1, 6, 1)
+said_params = said.init([0, 1], gaussian())
+said_trials = Trials(torch.ones(2, 1, 1), torch.ones(2, 1, 1), torch.tensor([[0.0], [1.0]]))
 W = torch.randn(2, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 K = W @ W.mT
 net = small_start(W[0], W[0, 0])
@@ -167,6 +170,9 @@ EXAMPLES = {
     "flossing.local_flossing_gradient": dict(Q=Q),
     "flossing.full_flossing_gradient": dict(Q=Q),
     "curvature.hessian_times": dict(v=torch.ones(2, 36)),
+    "stability.output_gradient": dict(model=said, params=said_params, trials=said_trials),
+    "stability.single_stability": dict(model=said, params=said_params, trials=said_trials),
+    "stability.largest_rate": dict(eigenvalues=torch.ones(2, 3, dtype=torch.cfloat)),
     "flossing.floss": dict(how=flossing(steps=1, n_trials=2), at=0),
     "initializers.draw": dict(kind="normal", shape=(2,), stream="recurrent"),
     "initializers.low_rank": dict(rank=2),
@@ -320,6 +326,7 @@ NOT_FOR_USERS = (
     r"initializers\.structured",
     r"two_layers\.TwoLayer",
     r"linear\.GradientFlow",
+    r"stability\.Stability",
     r"lstm\.(?!leading|needed)",
     r"models\.(Network|check_inputs)",
     r"neurogym\.(?!choice|match)",

@@ -219,7 +219,7 @@ FLOORS = [
     {"rules": "costs rules oracles"},
     {"analyses": "lyapunov lowrank laziness curvature measures"},
     {"training": "optimizers schedule flossing settings state fit ahead updates train teacher",
-     "theory": "linear two_layers"},
+     "theory": "linear two_layers stability"},
     {"sweeps": "store runs compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
     {"papers": "zhang2024 schuessler2020 liu2024"},
