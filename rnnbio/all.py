@@ -29,7 +29,7 @@ from .networks.modules import Network, from_modules, from_rnn, to_rnn
 # rules
 from .rules.costs import COSTS, l1, l2
 from .rules.rules import (
-    RULES, Rule, answers, credit_reach, dale_types, get_rule, gradient, gradient_alignment,
+    RULES, Rule, answers, credit_reach, dale_types, get_rule, gradient, gradient_alignment, scaled,
     type_mean)
 
 # analyses

@@ -20,7 +20,7 @@ from ..networks.dynamics import NOISES, SKIPS
 from ..networks.initializers import INITIALIZERS, gaussian, uniform
 from ..networks.models import LeakyRNN
 from ..rules.costs import COSTS
-from ..rules.rules import Rule
+from ..rules.rules import Rule, scaled
 from .store import key_of
 from ..tasks.base import TASKS, Task, get_task, is_environment
 from ..tasks.environments import Environment
@@ -201,7 +201,7 @@ class Run(Training):
 # %% ../../nbs/lib/70_runs.ipynb #5cfe6dfc
 def _plain(value):
     "A field of a run as plain data."
-    if isinstance(value, Rule): return _rule_data(value)
+    if isinstance(value, (Rule, scaled)): return _rule_data(value)
     if isinstance(value, tuple): return [_plain(v) for v in value]
     if not is_dataclass(value): return value
     try: return dict(_kept_data(value))
