@@ -35,6 +35,7 @@ from .rules.rules import (
 # analyses
 from .analyses.curvature import (
     Hessian, hessian_times, leading_curvature, lowest_curvature)
+from .analyses.generalization import gap_label, generalization_gap
 from .analyses.laziness import (
     kernel_alignment, kernel_rank, kernel_task_alignment, laziness_outcomes, matrix_alignment,
     representation_alignment, sign_similarity, tangent_kernel, weight_change)

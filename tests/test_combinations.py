@@ -130,6 +130,38 @@ def test_a_scaled_rule_in_a_sweep(tmp_path):
         Sweep(rule=["bptt", THEORY], **how | dict(optimizer="adam"))
 
 
+def test_networks_of_liu2022_on_digits(tmp_path):
+    """Its row-wise MNIST with every setting, small: rows of 28, the last step's cross-entropy, no
+    leak, no autapses, a penalty on W_h, W_x and w, a bias of the outputs alone, plain SGD."""
+    n = 12
+    sweep = Sweep(
+        task="digits", task_options=dict(source="mnist-5k"), seed=range(2),
+        rule=["bptt", "eprop", "rflo", "mdgl", scaled("bptt", by="eprop")],
+        n_hidden=n, alpha=0., bias="output", keep_zeros=True,
+        recurrent=without_autapses(gaussian(2**.5)), input=gaussian(2**.5),
+        output=uniform((6 * n / (n + 10))**.5),                          # Glorot
+        costs=(l2("W_h", .01), l2("W_x", .01), l2("w", .01)),
+        optimizer="sgd", lr=.01, n_trials=16, steps=3)
+    found = sweep.run("cpu", tmp_path, progress=False)
+    assert np.isfinite(found.loss).all()
+    model, params = load_networks(found.key, tmp_path)
+    _, start = load_networks(found.key, tmp_path, start=True)
+    assert not params.W_h.diagonal(dim1=1, dim2=2).any() and params.b is None
+    assert not start.b_out.any() and params.b_out.any(1).all()
+    limit = (6 / (n + 10))**.5
+    assert .95 * limit < start.w.abs().max() < limit
+    assert abs(start.W_x.std() - (2 / 28)**.5) < .02
+    # rules differ in what they change, not in where they start, nor in how they read out
+    assert torch.equal(start.W_h[::2], start.W_h[:1].expand(5, -1, -1))
+    assert len({p.numpy().tobytes() for p in params.W_h[::2]}) == 5
+    digits = get_task("digits", source="mnist-5k")
+    learned, clean = digits.sample(2000, 0), digits.probe(1000)
+    for test in clean, noisy(digits, sd=.2, clip=True).probe(1000):
+        gap = generalization_gap(model, params, learned, test)
+        assert gap.shape == (10,) and gap.abs().max() < 20
+    assert gap_label(clean) == "train - test accuracy (percentage points)"
+
+
 def test_equal_seeds_see_equal_trials_whatever_the_gain():
     task = get_task("romo")
     model = LeakyRNN(1, 8, 2)
