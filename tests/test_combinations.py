@@ -135,8 +135,8 @@ def test_networks_of_liu2022_on_digits(tmp_path):
     leak, no autapses, a penalty on W_h, W_x and w, a bias of the outputs alone, plain SGD."""
     n = 12
     sweep = Sweep(
-        task="digits", task_options=dict(source="mnist-5k"), seed=range(2),
-        rule=["bptt", "eprop", "rflo", "mdgl", scaled("bptt", by="eprop")],
+        task="digits", task_options=dict(source="mnist-5k"),
+        rule=["bptt", "eprop", "rflo", "mdgl", scaled("bptt", by="eprop")], seed=range(2),
         n_hidden=n, alpha=0., bias="output", keep_zeros=True,
         recurrent=without_autapses(gaussian(2**.5)), input=gaussian(2**.5),
         output=uniform((6 * n / (n + 10))**.5),                          # Glorot

@@ -37,6 +37,7 @@ def gap_label(trials:Trials) -> str:
     "What the gap of such trials is, for an axis."
     return LABELS_GAP if trials.labelled else NUMBERS_GAP
 
+# %% ../../nbs/lib/47_generalization.ipynb #d70dda85
 def _score(model, params, trials) -> Tensor:
     "Accuracy, or the squared error in shares of the targets' variance (Eq. 1), [run]."
     trials = trials.to(params.dtype, params.device)

@@ -145,8 +145,7 @@ class Run(Training):
                              f"measures={self.measures!r}")
         lacks = {"b", "b_out"} if not self.bias else {"b"} if self.bias == "output" else set()
         if lacks & set(self.trained or ()):
-            raise ValueError(f"trained={self.trained} names a bias that the network does not have "
-                             f"(bias={self.bias!r})")
+            raise ValueError(f"trained={self.trained} names a bias that bias={self.bias} lacks")
         vars(self).update({name: getattr(self.model(1, 1), name) for name in ("alpha", "noise")})
         if self.task_options or is_environment(self.task): _check_options(self)
 

@@ -56,6 +56,7 @@ class Wrapped(Task):
     def forget(self) -> None: self.task.forget()
     def references(self) -> dict[str, float]: return self.task.references()
 
+# %% ../../nbs/lib/27_wrappers.ipynb #8e95d220
 def _with_inputs(trials:Trials, inputs) -> Trials:
     return replace(trials, inputs=inputs)
 

@@ -56,6 +56,7 @@ def one_update(
     state.diverged.copy_(torch.where(alive & ~healthy, n - 1, state.diverged))
     return torch.where(alive, torch.stack([loss, accuracy]), torch.nan)
 
+# %% ../../nbs/lib/69_updates.ipynb #3270132a
 def _absent_in_W_h(absent, state, params) -> Tensor|None:
     "Which of its synapses stay absent, where it learns: it comes first in theta."
     if absent is None or state.trained[0] != "W_h": return None
