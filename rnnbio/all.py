@@ -29,12 +29,13 @@ from .networks.modules import Network, from_modules, from_rnn, to_rnn
 # rules
 from .rules.costs import COSTS, l1, l2
 from .rules.rules import (
-    RULES, Rule, answers, credit_reach, dale_types, get_rule, gradient, gradient_alignment,
+    RULES, Rule, answers, credit_reach, dale_types, get_rule, gradient, gradient_alignment, scaled,
     type_mean)
 
 # analyses
 from .analyses.curvature import (
     Hessian, hessian_times, leading_curvature, lowest_curvature)
+from .analyses.generalization import gap_label, generalization_gap
 from .analyses.laziness import (
     kernel_alignment, kernel_rank, kernel_task_alignment, laziness_outcomes, matrix_alignment,
     representation_alignment, sign_similarity, tangent_kernel, weight_change)

@@ -448,6 +448,7 @@ def test_many_seeds_stay_within_the_memory(monkeypatch):
         ("mante", dict(dt=0.013)),
         ("cosine", dict(dt=1)),
         ("pattern", dict(steps=11, noise=9e17)),
+        ("match", dict(cue=2, shortest=0, longest=0, noise=9e17)),
     ],
 )
 def test_loss_levels_at_the_edges(name, options):
@@ -631,6 +632,7 @@ def test_a_teacher_that_does_not_fit():
         ("mapping", {}),
         ("cosine", {}),
         ("pattern", {}),
+        ("match", {}),
         ("digits", dict(source="mnist-5k")),
     ],
 )

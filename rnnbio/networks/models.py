@@ -36,14 +36,16 @@ class LeakyRNN:
     # (zhang2024 itself does not state it)
     alpha:float|tuple = 0.8
     activation:str = "relu"     # relu, tanh or linear
-    # trained biases b and b_out, as in yang2020's notebook; zhang2024's Eq. 1 has none
-    bias:bool = True
+    # biases b and b_out, as in yang2020's notebook; zhang2024's Eq. 1 has none (False), liu2022's
+    # code that of the outputs alone ("output"), from 0
+    bias:bool|str = True
     form:str = "current"        # current, rate or rate_outer: where the leak stands
     readout:str = "linear"      # of the outputs: linear or sigmoid
     noise:object = None         # within: ou(size, tau), white(size), or None
 
     def __post_init__(self):
         for name in ("n_in", "n_hidden", "n_out"): count(name, getattr(self, name))
+        if isinstance(self.bias, str): one_of("bias", self.bias, ("output",))
         one_of("activation", self.activation, ACTIVATIONS)
         one_of("form", self.form, FORMS)
         one_of("readout", self.readout, READOUTS)
@@ -417,7 +419,9 @@ def _drawn(model, seeds, recurrent, input, output, dtype) -> Params:
                             f"{shown(draws)}")
     weights = dict(W_h=recurrent(n, seeds), W_x=input(n, seeds, model.n_in, "input"),
                    w=output(model.n_out, seeds, n, "output"))
-    if model.bias:
+    if model.bias == "output":
+        weights |= dict(b_out=torch.zeros(len(seeds), model.n_out, dtype=torch.float64))
+    elif model.bias:
         layer = lambda rows, fan_in, stream: draw("uniform", (rows,), seeds, stream) / fan_in**.5
         weights |= dict(b=layer(n, model.n_in, "bias/input") + layer(n, n, "bias/recurrent"),
                         b_out=layer(model.n_out, n, "bias/output"))
@@ -439,9 +443,10 @@ def check_params(model:LeakyRNN, params:Params) -> None:
     if sizes != (model.n_in, model.n_hidden, model.n_out):
         raise ValueError(f"params are of a network with (n_in, n_hidden, n_out) = {sizes}, but "
                          f"model is one with {(model.n_in, model.n_hidden, model.n_out)}")
-    if {params.b is not None, params.b_out is not None} != {model.bias}:
+    wanted = model.bias is True, bool(model.bias)
+    if (there := (params.b is not None, params.b_out is not None)) != wanted:
         raise ValueError(f"model has bias={model.bias}, but params "
-                         f"{'lack' if model.bias else 'hold'} b or b_out")
+                         f"{'lack' if sum(there) < sum(wanted) else 'hold'} b or b_out")
     for name, t in params.tensors().items():
         if not torch.isfinite(t).all():
             raise ValueError(f"{name} must be finite, got NaN or infinity in run "
