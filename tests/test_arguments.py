@@ -167,6 +167,10 @@ EXAMPLES = {
     "flossing.local_flossing_gradient": dict(Q=Q),
     "flossing.full_flossing_gradient": dict(Q=Q),
     "curvature.hessian_times": dict(v=torch.ones(2, 36)),
+    "curvature.lanczos": dict(H=Hessian(model, params, trials)),
+    "decomposition.share_along": dict(x=torch.ones(2, 36), directions=torch.ones(2, 3, 36)),
+    "flatness.kink_margin": dict(v=torch.ones(2, 36)),
+    "flatness.rescale_units": dict(factors=torch.ones(2, 6)),
     "flossing.floss": dict(how=flossing(steps=1, n_trials=2), at=0),
     "initializers.draw": dict(kind="normal", shape=(2,), stream="recurrent"),
     "initializers.low_rank": dict(rank=2),
@@ -307,6 +311,7 @@ NOT_FOR_USERS = (
     r"ahead\.",
     r"(zhang2024|schuessler2020|liu2024)\.",      # what figures share
     r"kernels\.",
+    r"curvature\.Spectrum|flatness\.(Estimate|PowerIteration)|decomposition\.(Decomposition|Shares)",
     r"checks\.",
     r"machine\.(?!project_root|pick)",
     r"history\.",
