@@ -124,6 +124,7 @@ def lanczos(
     if not (hasattr(H, "shape") and hasattr(H, "gradient") and callable(H)):
         raise TypeError(f"H must be a Hessian, or be used like one, got {shown(H)}")
     k, tol, most = count("k", k), real("tol", tol, 1e-12, 1), count("most", most, k)
+    seeds = tuple(count("seeds", seed, 0) for seed in seeds)
     if len(seeds) != H.shape[0]:
         raise ValueError(f"seeds must be one for each of {H.shape[0]} runs, got {shown(seeds)}")
     if k > H.shape[1]: raise ValueError(f"k must be at most {H.shape[1]}, the weights, got {k}")
@@ -151,11 +152,15 @@ def leading_curvature(
 
 def _finite_hessian(model, params, trials, of) -> Hessian:
     "Also of networks that are not finite: their gradient is NaN, and their products are of zeros."
-    alive = _finite(params)
-    healthy = params.map(lambda t: torch.where(alive.view(-1, *[1] * (t.ndim - 1)), t, 0))
+    healthy, alive = _healthy(params)
     H = Hessian(model, healthy, trials, of)
     H.gradient[~alive] = torch.nan
     return H
+
+def _healthy(params) -> tuple[Params, Tensor]:
+    "Zeros in place of networks that are not finite, and which are [run]."
+    alive = _finite(params)
+    return params.map(lambda t: torch.where(alive.view(-1, *[1] * (t.ndim - 1)), t, 0)), alive
 
 def _finite(params) -> Tensor:
     "Which runs are, [run]."

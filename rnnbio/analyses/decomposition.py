@@ -52,7 +52,10 @@ def share_along(
 ) -> Tensor:               # [run], from 0 to 1; NaN where a vector is 0
     "How much of the squared length of x lies along these directions (Eq. 3)."
     tensor("x", x, ("run", "number"))
-    tensor("directions", directions, (len(x), "k", x.shape[1]), dtypes=(x.dtype,))
+    tensor("directions", directions, ("run", "k", "number"))
+    if directions.shape[::2] != x.shape or directions.dtype != x.dtype:
+        raise ValueError("x and directions must be of the same runs, numbers and dtype, got "
+                         f"{shown(x)} and {shown(directions)}")
     unit = x / x.norm(dim=1, keepdim=True)
     return (directions @ unit[..., None]).square().sum((1, 2))
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from rnnbio.analyses.curvature import (
-    _counted, _finite, _finite_hessian, _groups, _parts, _row, _start, _with, lanczos,
+    _counted, _finite_hessian, _groups, _healthy, _parts, _row, _start, _with, lanczos,
     leading_curvature)
 from ..base.checks import checked, count, real, shown, tensor
 from ..base.seeds import generator
@@ -188,15 +188,15 @@ def kink_margin(
 ) -> Tensor:                   # [run]; inf: nothing can cross; NaN for a run that is not finite
     """How many times v the weights can move before a unit reaches the threshold of its ReLU
     on these trials, to first order (Eq. 6). Above 1, differences over +-v can be trusted."""
-    names, alive = _groups(params, of), _finite(params)
-    groups = tuple(getattr(params, name).nan_to_num(0, 0, 0) for name in names)
+    names, (healthy, alive) = _groups(params, of), _healthy(params)
+    check_params(model, healthy)
+    check_inputs(model, healthy, trials.inputs)
+    groups = tuple(getattr(healthy, name) for name in names)
     parts = _parts(v, groups)
-    check_params(model, params[alive.tolist()] if alive.any() else params)
-    check_inputs(model, params, trials.inputs)
     if model.activation != "relu":
         return torch.where(alive, torch.inf, torch.nan).to(params.dtype)
     u, moved = torch.func.jvp(
-        lambda *weights: _arguments(model, _with(params, dict(zip(names, weights))), trials),
+        lambda *weights: _arguments(model, _with(healthy, dict(zip(names, weights))), trials),
         groups, parts)
     # what stands on its threshold and does not move stays there
     reach = torch.where(moved == 0, torch.inf, u.abs() / moved.abs()).flatten(1).amin(1)
