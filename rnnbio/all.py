@@ -34,7 +34,11 @@ from .rules.rules import (
 
 # analyses
 from .analyses.curvature import (
-    Hessian, hessian_times, leading_curvature, lowest_curvature)
+    Hessian, hessian_times, lanczos, leading_curvature, lowest_curvature)
+from .analyses.decomposition import decompose_gradient, share_along, steepest_shares
+from .analyses.flatness import (
+    curvature_along_weights, hessian_norm, hessian_trace, kink_margin, relative_flatness,
+    rescale_units, scaled_curvature, sized_curvature)
 from .analyses.generalization import gap_label, generalization_gap
 from .analyses.laziness import (
     kernel_alignment, kernel_rank, kernel_task_alignment, laziness_outcomes, matrix_alignment,

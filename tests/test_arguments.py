@@ -173,6 +173,10 @@ EXAMPLES = {
     "stability.output_gradient": dict(model=said, params=said_params, trials=said_trials),
     "stability.single_stability": dict(model=said, params=said_params, trials=said_trials),
     "stability.largest_rate": dict(eigenvalues=torch.ones(2, 3, dtype=torch.cfloat)),
+    "curvature.lanczos": dict(H=Hessian(model, params, trials)),
+    "decomposition.share_along": dict(x=torch.ones(2, 36), directions=torch.ones(2, 3, 36)),
+    "flatness.kink_margin": dict(v=torch.ones(2, 36)),
+    "flatness.rescale_units": dict(factors=torch.ones(2, 6)),
     "flossing.floss": dict(how=flossing(steps=1, n_trials=2), at=0),
     "initializers.draw": dict(kind="normal", shape=(2,), stream="recurrent"),
     "initializers.low_rank": dict(rank=2),
@@ -315,6 +319,7 @@ NOT_FOR_USERS = (
     r"ahead\.",
     r"(zhang2024|schuessler2020|liu2024)\.",      # what figures share
     r"kernels\.",
+    r"curvature\.Spectrum|flatness\.(Estimate|PowerIteration)|decomposition\.(Decomposition|Shares)",
     r"checks\.",
     r"machine\.(?!project_root|pick)",
     r"history\.",

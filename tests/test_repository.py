@@ -217,7 +217,7 @@ FLOORS = [
      "figures": "statistics claims figure prose report"},
     {"networks": "initializers dynamics models modules connectome"},
     {"rules": "costs rules oracles"},
-    {"analyses": "lyapunov lowrank laziness curvature measures generalization"},
+    {"analyses": "lyapunov lowrank laziness curvature flatness decomposition measures generalization"},
     {"training": "optimizers schedule flossing settings state fit ahead updates train teacher",
      "theory": "linear two_layers stability"},
     {"sweeps": "store runs compute taught sweep commands"},
