@@ -157,10 +157,10 @@ EXAMPLES = {
         evidence={"1": [1.0, 2.0]}, claims={"1": Claim("1", "f", "c", "s", "above", 0.0)}
     ),
     "claims.Claim": dict(id="1", figure="f", claim="c", statistic="s", expect="above", margin=0.0),
-    "connectome.read_connections": dict(path=FIXTURES / "synapses.csv", pre="pre", post="post"),
+    "connections.read_connections": dict(path=FIXTURES / "synapses.csv", pre="pre", post="post"),
     "connectome.read_celegans": dict(path=FIXTURES / "celegans.csv"),
     "connectome.connectome": dict(source="surrogate"),
-    "connectome.fixed": dict(matrix=W[0]),
+    "fixed.fixed": dict(matrix=W[0]),
     "connectome.spatial_synapses": dict(
         positions=torch.zeros(1, 3, 3), chance=torch.rand(1, 3, 3), size=torch.randn(1, 3, 3)
     ),
@@ -314,7 +314,7 @@ NOT_FOR_USERS = (
     r"initializers\.of_finite",
     r"base\.whole_numbers",
     r"claims\.(Verdict|Race|at_zero)",
-    r"connectome\.Connections",
+    r"connections\.Connections",
     r"data\.(fetch|content)",
     r"digits\.",
     r"initializers\.structured",
@@ -342,7 +342,7 @@ NOT_FOR_USERS = (
     r"wrappers\.Wrapped",
     r"environments\.",
     r"base\.(is_environment|list_tasks)",
-    r"connectome\.find_file",
+    r"connections\.find_file",
     r"base\.Task",
     r"(fit|state)\.|train\.Interrupted|settings\.(takes|names|rule_of)|(registry|help)\.|measures\.|schuessler\.(?!Mapping)",
     r"compute\.",

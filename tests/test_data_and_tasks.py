@@ -13,18 +13,17 @@ import numpy as np
 import pytest
 import torch
 
+from rnnbio.networks.connections import Connections, read_connections
 from rnnbio.networks.connectome import (
     CELEGANS,
     CELEGANS_NEURONS,
     COLUMNS,
     SYNAPSES,
-    Connections,
     connectome,
     connectome_source,
-    fixed,
     read_celegans,
-    read_connections,
 )
+from rnnbio.networks.fixed import fixed
 from rnnbio.base.data import content, data_root, fetch
 from rnnbio.tasks.digits import MNIST, digits_source, read_mnist, read_part
 from rnnbio.networks.initializers import (
