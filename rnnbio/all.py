@@ -24,8 +24,9 @@ from .networks.initializers import (
     INITIALIZERS, SIZES, cell_types, chain_motif, dale, density, directions, draw, effective_rank,
     eigenvalue_sizes, gaussian, low_rank, placed, soft_rank, sparse, structured, uniform,
     without_autapses)
-from .networks.models import LeakyRNN, Params
+from .networks.models import LeakyRNN
 from .networks.modules import Network, from_modules, from_rnn, to_rnn
+from .networks.params import Params
 
 # rules
 from .rules.costs import COSTS, l1, l2

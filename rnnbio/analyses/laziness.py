@@ -14,7 +14,8 @@ from torch import Tensor
 from ..base.checks import checked, numbers, one_of, place, real, shown, tensor
 from ..networks.initializers import of_finite
 from ..kernels.batched import credit_of
-from ..networks.models import LeakyRNN, Params, check_inputs, check_params
+from ..networks.models import LeakyRNN, check_inputs, check_params
+from ..networks.params import Params
 from ..base.curves import final_loss, learned
 from ..base.trials import Trials
 
