@@ -215,7 +215,8 @@ FLOORS = [
     {"tasks": "base romo schuessler neurogym environments pattern digits wrappers",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
      "figures": "statistics claims figure prose report"},
-    {"networks": "params initializers dynamics models modules connections connectome fixed"},
+    {"networks": "params initializers structures dynamics models modules connections connectome "
+                 "fixed"},
     {"rules": "costs rules oracles"},
     {"analyses": "lyapunov lowrank laziness curvature measures"},
     {"training": "optimizers schedule flossing settings state fit ahead updates train teacher",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from ..base.checks import checked, count, numbers, tensor
-from ..networks.initializers import of_finite
+from ..networks.structures import of_finite
 from ..networks.models import LeakyRNN, check_inputs, check_params
 from ..networks.params import Params, start_state
 from ..kernels import batched

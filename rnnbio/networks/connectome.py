@@ -19,7 +19,8 @@ from ..base.registry import asked, later
 from .connections import (
     _AMONG, _ROWS, Connections, _checksum, _columns, _label, _number, _sha256, _text, _unchanged,
     find_file, read_connections)
-from .initializers import INITIALIZERS, structured
+from .initializers import INITIALIZERS
+from .structures import structured
 
 # %% ../../nbs/lib/16_connectome.ipynb #52d606cd
 _NAME = "soma_subgraph_synapses_spines_v185.csv"

@@ -18,7 +18,8 @@ from ..base.registry import asked
 from ..base.seeds import distinct_seeds
 from .connections import (
     _block, _checksum, _grid, _label, _sha256, _text, _unchanged, find_file)
-from .initializers import INITIALIZERS, gaussian, structured
+from .initializers import INITIALIZERS, gaussian
+from .structures import structured
 
 # %% ../../nbs/lib/17_fixed.ipynb #d24c7810
 _MOST_NUMBERS = 64 * 64      # that are written into each stored run, rather than into a file
