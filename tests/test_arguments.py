@@ -323,6 +323,7 @@ NOT_FOR_USERS = (
     r"lstm\.(?!leading|needed)",
     r"models\.(Network|check_inputs)",
     r"neurogym\.(?!choice|match)",
+    r"timing\.",
     r"oracles\.",
     r"costs\.(counted|rate_push|push_numbers|weight_push)",
     r"models\.leak_of",

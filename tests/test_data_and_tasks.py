@@ -31,7 +31,7 @@ from rnnbio.networks.structures import (
     HYPEREXCITABLE, cell_types, chain_motif, dale, density, effective_rank, eigenvalue_sizes,
     low_rank, of_finite, soft_rank, sparse, structured)
 from rnnbio.networks.models import LeakyRNN
-from rnnbio.tasks.neurogym import draw_durations, read_timing
+from rnnbio.tasks.timing import draw_durations, read_timing
 from rnnbio.sentiment.corpus import (
     CORRECTED,
     GLOVE,
