@@ -16,15 +16,18 @@ from .tasks.environments import environments
 from .tasks.wrappers import finite, noisy, padded, shifted
 
 # networks
-from .networks.connectome import (
-    connectome, connectome_source, fixed, read_celegans, read_connections, spatial_synapses)
+from .networks.connections import read_connections
+from .networks.connectome import connectome, connectome_source, read_celegans, spatial_synapses
 from .networks.dynamics import NOISES, SKIPS, dasc, ou, sctt, white
+from .networks.fixed import fixed
 from .networks.initializers import (
-    INITIALIZERS, SIZES, cell_types, chain_motif, dale, density, directions, draw, effective_rank,
-    eigenvalue_sizes, gaussian, low_rank, placed, soft_rank, sparse, structured, uniform,
-    without_autapses)
-from .networks.models import LeakyRNN, Params
+    INITIALIZERS, directions, draw, gaussian, placed, uniform, without_autapses)
+from .networks.models import LeakyRNN
 from .networks.modules import Network, from_modules, from_rnn, to_rnn
+from .networks.params import Params
+from .networks.structures import (
+    SIZES, cell_types, chain_motif, dale, density, effective_rank, eigenvalue_sizes, low_rank,
+    soft_rank, sparse, structured)
 
 # rules
 from .rules.costs import COSTS, l1, l2

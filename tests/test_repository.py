@@ -212,10 +212,11 @@ def test_figures_restore_their_style_only():
 # it.
 FLOORS = [
     {"base": "help checks registry history machine threads seeds data trials curves plots"},
-    {"tasks": "base romo schuessler neurogym environments pattern digits match wrappers",
+    {"tasks": "base romo schuessler timing neurogym environments pattern digits match wrappers",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
      "figures": "statistics claims figure prose report"},
-    {"networks": "initializers dynamics models modules connectome"},
+    {"networks": "params initializers structures dynamics models modules connections connectome "
+                 "fixed"},
     {"rules": "costs rules oracles"},
     {"analyses": "lyapunov lowrank laziness curvature flatness decomposition measures generalization"},
     {"training": "optimizers schedule flossing settings state fit ahead updates train teacher",

@@ -15,7 +15,8 @@ from torch import Tensor
 from ..base.checks import checked, count, one_of, real, shown
 from ..base.seeds import generator
 from ..base.trials import Trials, check_targets
-from ..networks.models import LeakyRNN, Params, check_inputs, check_params
+from ..networks.models import LeakyRNN, check_inputs, check_params
+from ..networks.params import Params
 
 # %% ../../nbs/lib/44_curvature.ipynb #44c0ffe6
 @checked

@@ -14,7 +14,7 @@ from .flatness import curvature_along_weights, scaled_curvature
 from .lyapunov import concatenate_trials, lyapunov_exponents
 from ..base.registry import Registry
 from ..base.trials import Trials
-from ..networks.initializers import of_finite
+from ..networks.structures import of_finite
 from ..rules import rules
 from ..tasks.base import PROBE_SEED
 

@@ -10,7 +10,8 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from ..base.checks import checked, count, place, shown
-from .models import LeakyRNN, Params, check_params
+from .models import LeakyRNN, check_params
+from .params import Params
 
 # %% ../../nbs/lib/13_modules.ipynb #ef26b129
 class Network(torch.nn.Module):

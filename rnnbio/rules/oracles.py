@@ -12,7 +12,8 @@ from torch import Tensor
 from ..base.checks import checked
 from ..kernels.batched import ACTIVATIONS, LAND, Landing
 from ..networks.dynamics import skips_of
-from ..networks.models import READOUTS, LeakyRNN, Params, start_state
+from ..networks.models import READOUTS, LeakyRNN
+from ..networks.params import Params, start_state
 from .costs import cost, rate_push
 from .rules import Rule, back_matrix, feedback_matrix, get_rule, gradient, type_mean
 from ..base.trials import Trials

@@ -22,8 +22,8 @@ from ..kernels import batched, cpu
 from ..kernels.batched import LAND, Landing, Skips, Way, direct_credit
 from ..kernels.cpu import Moving
 from ..networks.dynamics import skips_of
-from ..networks.models import (READOUTS, LeakyRNN, Params, check_inputs, check_params,
-                                    start_state)
+from ..networks.models import READOUTS, LeakyRNN, check_inputs, check_params
+from ..networks.params import Params, start_state
 from .costs import COSTS, push_numbers, rate_push, weight_push
 from ..base.trials import Trials, check_targets
 

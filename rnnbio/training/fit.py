@@ -17,8 +17,9 @@ from safetensors.torch import load as parse_tensors, save as tensor_bytes
 from ..base.checks import checked, parse_json, shown
 from ..base.machine import user_path, whole
 from ..networks.dynamics import NOISES
-from ..networks.models import LeakyRNN, Params, check_params
+from ..networks.models import LeakyRNN, check_params
 from ..networks.modules import Network
+from ..networks.params import Params
 from ..rules.rules import Rule, scaled
 from .optimizers import OPTIMIZERS
 from .settings import rule_of

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..base.trials import Trials
 from ..kernels import cpu
 from ..networks.dynamics import skips_of
-from ..networks.models import start_state
+from ..networks.params import start_state
 from ..rules.costs import l1, l2, push_numbers
 from ..rules.rules import Rule, lasting_way, training_gradient, way_of
 from .optimizers import kept_in, optimizer_numbers
