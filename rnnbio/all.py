@@ -16,25 +16,33 @@ from .tasks.environments import environments
 from .tasks.wrappers import finite, noisy, padded, shifted
 
 # networks
-from .networks.connectome import (
-    connectome, connectome_source, fixed, read_celegans, read_connections, spatial_synapses)
+from .networks.connections import read_connections
+from .networks.connectome import connectome, connectome_source, read_celegans, spatial_synapses
 from .networks.dynamics import NOISES, SKIPS, dasc, ou, sctt, white
+from .networks.fixed import fixed
 from .networks.initializers import (
-    INITIALIZERS, SIZES, cell_types, chain_motif, dale, density, directions, draw, effective_rank,
-    eigenvalue_sizes, gaussian, low_rank, placed, soft_rank, sparse, structured, uniform,
-    without_autapses)
-from .networks.models import LeakyRNN, Params
+    INITIALIZERS, directions, draw, gaussian, placed, uniform, without_autapses)
+from .networks.models import LeakyRNN
 from .networks.modules import Network, from_modules, from_rnn, to_rnn
+from .networks.params import Params
+from .networks.structures import (
+    SIZES, cell_types, chain_motif, dale, density, effective_rank, eigenvalue_sizes, low_rank,
+    soft_rank, sparse, structured)
 
 # rules
 from .rules.costs import COSTS, l1, l2
 from .rules.rules import (
-    RULES, Rule, answers, credit_reach, dale_types, get_rule, gradient, gradient_alignment,
+    RULES, Rule, answers, credit_reach, dale_types, get_rule, gradient, gradient_alignment, scaled,
     type_mean)
 
 # analyses
 from .analyses.curvature import (
-    Hessian, hessian_times, leading_curvature, lowest_curvature)
+    Hessian, hessian_times, lanczos, leading_curvature, lowest_curvature)
+from .analyses.decomposition import decompose_gradient, share_along, steepest_shares
+from .analyses.flatness import (
+    curvature_along_weights, hessian_norm, hessian_trace, kink_margin, relative_flatness,
+    rescale_units, scaled_curvature, sized_curvature)
+from .analyses.generalization import gap_label, generalization_gap
 from .analyses.laziness import (
     kernel_alignment, kernel_rank, kernel_task_alignment, laziness_outcomes, matrix_alignment,
     representation_alignment, sign_similarity, tangent_kernel, weight_change)
@@ -49,6 +57,8 @@ from .base.curves import at_loss, final_loss, first_below, learned, moving_avera
 from .theory.linear import (
     exact_flow, first_order_learning, fixed_point_output, squared_amplification,
     third_order_learning, weight_flow, zero_gain_change, zero_gain_solution)
+from .theory.stability import (
+    UpdateField, field_eigenvalues, largest_rate, output_gradient, single_stability)
 from .theory.two_layers import (
     TwoLayer, aligned_layer, anisotropic_teacher, break_even_balance, expected_alignment,
     learn_linear, learn_rectified, measured_laziness, power_law_inputs, predicted_laziness,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import processes
 from rnnbio.all import *
 
 ROOT = Path(__file__).parents[1]
@@ -74,18 +75,91 @@ def test_single_precision_agrees_with_double(rule):
         assert (exact[key] - rounded[key]).abs().max() < 1e-4 * scale, key
 
 
-@pytest.mark.parametrize("rule", RULES)
+THEORY = scaled("bptt", by="eprop")
+
+
+@pytest.mark.parametrize("rule", [*RULES, THEORY, scaled("mdgl", by=.5)], ids=str)
 def test_a_run_is_itself_in_any_company(rule):
     """Bit for bit on the CPU: alone, first of five, last of five."""
     task = get_task("romo")
     model = LeakyRNN(1, 12, 2)
     five = model.init(range(5), gaussian(1.))
-    together = train(model, five, task, rule, steps=5, n_trials=8, progress=False)
+    optimizer = "sgd" if isinstance(rule, scaled) else "adam"
+    how = dict(rule=rule, optimizer=optimizer, steps=5, n_trials=8, progress=False)
+    together = train(model, five, task, **how)
     for k in (0, 4):
-        alone = train(model, five[k], task, rule, steps=5, n_trials=8, progress=False)
+        alone = train(model, five[k], task, **how)
         np.testing.assert_array_equal(alone.loss[0], together.loss[k])
         for key, t in alone.params.tensors().items():
             assert torch.equal(t[0], getattr(together.params, key)[k]), key
+
+
+def test_a_scaled_rule_goes_on_as_if_it_had_never_stopped(tmp_path):
+    task, model = get_task("romo"), LeakyRNN(1, 12, 2)
+    start = model.init(range(3), without_autapses(gaussian(1.)))
+    how = dict(rule=THEORY, optimizer=sgd(.9), lr=.1, n_trials=8, keep_zeros=True, record=2,
+               costs=(l2("W_h", .01),), until=until(.5, every=2), progress=False)
+    states = []
+    whole = train(model, start, task, steps=6, watch=states.append, **how)
+    rest = train(model, start, task, steps=6, resume=states[2], **how)
+    for key, t in whole.params.tensors().items():
+        assert torch.equal(t, getattr(rest.params, key)), key
+    np.testing.assert_array_equal(whole.loss, rest.loss)
+    again = Fit.load(whole.save(tmp_path / "fit"))
+    assert again.rule == THEORY and repr(again) == repr(whole)
+
+
+def test_a_scaled_rule_in_a_sweep(tmp_path):
+    "Beside plain ones, and in a process that starts from nothing."
+    how = dict(task="romo", optimizer="sgd", seed=range(2), n_hidden=8, n_trials=4, steps=4,
+               record=2, until=until(.9, every=2), measures="weight_change", every=2)
+    sweep = Sweep(rule=["bptt", "eprop", THEORY], **how)
+    found = sweep.run("cpu", tmp_path / "a", progress=False)
+    assert found.rule.values.tolist() == ["bptt", "eprop", "bptt scaled by eprop"]
+    assert np.isfinite(found.loss).all() and (found.loss[0, :, -1] != found.loss[2, :, -1]).all()
+    (tmp_path / "sweep.json").write_text(sweep.to_json())
+    ask = lambda *words: processes.run(processes.COMMAND, *words, RNNBIO_RESULTS=tmp_path / "b")
+    assert ask("run", tmp_path / "sweep.json").returncode == 0
+    listed = ask("list").stdout
+    assert listed.count("romo bptt scaled by eprop") == 2, listed
+    there = Sweep.from_json(sweep.to_json()).run("cpu", tmp_path / "b", progress=False)
+    xr.testing.assert_equal(there.drop_vars("seconds"), found.drop_vars("seconds"))
+    known, theirs = (load_networks(keys, tmp_path / "b")[1] for keys in (found.key, there.key))
+    assert torch.equal(known.W_h, theirs.W_h)
+    with pytest.raises(ValueError, match="and optimizer adam do not go together"):
+        Sweep(rule=["bptt", THEORY], **how | dict(optimizer="adam"))
+
+
+def test_networks_of_liu2022_on_digits(tmp_path):
+    """Its row-wise MNIST with every setting, small: rows of 28, the last step's cross-entropy, no
+    leak, no autapses, a penalty on W_h, W_x and w, a bias of the outputs alone, plain SGD."""
+    n = 12
+    sweep = Sweep(
+        task="digits", task_options=dict(source="mnist-5k"),
+        rule=["bptt", "eprop", "rflo", "mdgl", scaled("bptt", by="eprop")], seed=range(2),
+        n_hidden=n, alpha=0., bias="output", keep_zeros=True,
+        recurrent=without_autapses(gaussian(2**.5)), input=gaussian(2**.5),
+        output=uniform((6 * n / (n + 10))**.5),                          # Glorot
+        costs=(l2("W_h", .01), l2("W_x", .01), l2("w", .01)),
+        optimizer="sgd", lr=.01, n_trials=16, steps=3)
+    found = sweep.run("cpu", tmp_path, progress=False)
+    assert np.isfinite(found.loss).all()
+    model, params = load_networks(found.key, tmp_path)
+    _, start = load_networks(found.key, tmp_path, start=True)
+    assert not params.W_h.diagonal(dim1=1, dim2=2).any() and params.b is None
+    assert not start.b_out.any() and params.b_out.any(1).all()
+    limit = (6 / (n + 10))**.5
+    assert .95 * limit < start.w.abs().max() < limit
+    assert abs(start.W_x.std() - (2 / 28)**.5) < .02
+    # rules differ in what they change, not in where they start, nor in how they read out
+    assert torch.equal(start.W_h[::2], start.W_h[:1].expand(5, -1, -1))
+    assert len({p.numpy().tobytes() for p in params.W_h[::2]}) == 5
+    digits = get_task("digits", source="mnist-5k")
+    learned, clean = digits.sample(2000, 0), digits.probe(1000)
+    for test in clean, noisy(digits, sd=.2, clip=True).probe(1000):
+        gap = generalization_gap(model, params, learned, test)
+        assert gap.shape == (10,) and gap.abs().max() < 20
+    assert gap_label(clean) == "train - test accuracy (percentage points)"
 
 
 def test_equal_seeds_see_equal_trials_whatever_the_gain():

@@ -13,39 +13,25 @@ import numpy as np
 import pytest
 import torch
 
+from rnnbio.networks.connections import Connections, read_connections
 from rnnbio.networks.connectome import (
     CELEGANS,
     CELEGANS_NEURONS,
     COLUMNS,
     SYNAPSES,
-    Connections,
     connectome,
     connectome_source,
-    fixed,
     read_celegans,
-    read_connections,
 )
+from rnnbio.networks.fixed import fixed
 from rnnbio.base.data import content, data_root, fetch
 from rnnbio.tasks.digits import MNIST, digits_source, read_mnist, read_part
-from rnnbio.networks.initializers import (
-    HYPEREXCITABLE,
-    cell_types,
-    chain_motif,
-    dale,
-    density,
-    directions,
-    effective_rank,
-    eigenvalue_sizes,
-    gaussian,
-    low_rank,
-    of_finite,
-    soft_rank,
-    sparse,
-    structured,
-    uniform,
-)
+from rnnbio.networks.initializers import directions, gaussian, uniform
+from rnnbio.networks.structures import (
+    HYPEREXCITABLE, cell_types, chain_motif, dale, density, effective_rank, eigenvalue_sizes,
+    low_rank, of_finite, soft_rank, sparse, structured)
 from rnnbio.networks.models import LeakyRNN
-from rnnbio.tasks.neurogym import draw_durations, read_timing
+from rnnbio.tasks.timing import draw_durations, read_timing
 from rnnbio.sentiment.corpus import (
     CORRECTED,
     GLOVE,
@@ -448,6 +434,7 @@ def test_many_seeds_stay_within_the_memory(monkeypatch):
         ("mante", dict(dt=0.013)),
         ("cosine", dict(dt=1)),
         ("pattern", dict(steps=11, noise=9e17)),
+        ("match", dict(cue=2, shortest=0, longest=0, noise=9e17)),
     ],
 )
 def test_loss_levels_at_the_edges(name, options):
@@ -631,6 +618,7 @@ def test_a_teacher_that_does_not_fit():
         ("mapping", {}),
         ("cosine", {}),
         ("pattern", {}),
+        ("match", {}),
         ("digits", dict(source="mnist-5k")),
     ],
 )

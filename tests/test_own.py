@@ -127,8 +127,8 @@ RUN = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
 NOTEBOOK = """
 import warnings
 from rnnbio.all import *
-import rnnbio.networks.initializers as ours
-from rnnbio.networks.initializers import checked, dataclass, real, structured
+import rnnbio.networks.structures as ours
+from rnnbio.networks.structures import checked, dataclass, real, structured
 
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")

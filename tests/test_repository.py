@@ -212,14 +212,15 @@ def test_figures_restore_their_style_only():
 # it.
 FLOORS = [
     {"base": "help checks registry history machine threads seeds data trials curves plots"},
-    {"tasks": "base romo schuessler neurogym environments pattern digits wrappers",
+    {"tasks": "base romo schuessler timing neurogym environments pattern digits match wrappers",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
      "figures": "statistics claims figure prose report"},
-    {"networks": "initializers dynamics models modules connectome"},
+    {"networks": "params initializers structures dynamics models modules connections connectome "
+                 "fixed"},
     {"rules": "costs rules oracles"},
-    {"analyses": "lyapunov lowrank laziness curvature measures"},
+    {"analyses": "lyapunov lowrank laziness curvature flatness decomposition measures generalization"},
     {"training": "optimizers schedule flossing settings state fit ahead updates train teacher",
-     "theory": "linear two_layers"},
+     "theory": "linear two_layers stability"},
     {"sweeps": "store runs compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
     {"papers": "zhang2024 schuessler2020 liu2024"},

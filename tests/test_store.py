@@ -15,7 +15,8 @@ import pytest
 import processes
 from conftest import possible
 from rnnbio.base.registry import later
-from rnnbio.networks.connectome import connectome, fixed
+from rnnbio.networks.connectome import connectome
+from rnnbio.networks.fixed import fixed
 from rnnbio.sweeps.runs import REGISTRIES, Run, spec_data
 from rnnbio.sweeps.commands import main
 from rnnbio.sweeps.store import Store, key_of

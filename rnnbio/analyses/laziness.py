@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from ..base.checks import checked, numbers, one_of, place, real, shown, tensor
-from ..networks.initializers import of_finite
+from ..networks.structures import of_finite
 from ..kernels.batched import credit_of
-from ..networks.models import LeakyRNN, Params, check_inputs, check_params
+from ..networks.models import LeakyRNN, check_inputs, check_params
+from ..networks.params import Params
 from ..base.curves import final_loss, learned
 from ..base.trials import Trials
 

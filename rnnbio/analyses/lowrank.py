@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from ..base.checks import checked, count, numbers, tensor
-from ..networks.initializers import of_finite
-from ..networks.models import LeakyRNN, Params, check_inputs, check_params, start_state
+from ..networks.structures import of_finite
+from ..networks.models import LeakyRNN, check_inputs, check_params
+from ..networks.params import Params, start_state
 from ..kernels import batched
 from ..base.seeds import generator
 from ..base.trials import Trials

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from ..base.checks import checked, count, one_of, tensor
 from ..networks.initializers import draw
-from ..networks.models import LeakyRNN, Params, check_inputs, check_params
+from ..networks.models import LeakyRNN, check_inputs, check_params
+from ..networks.params import Params
 from ..tasks.base import check_task
 from ..base.trials import Trials
 

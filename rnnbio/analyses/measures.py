@@ -9,10 +9,12 @@ __all__ = ['MEASURES', 'Probes', 'measure_of']
 import torch
 from . import laziness, lowrank
 from .curvature import leading_curvature
+from .decomposition import decompose_gradient
+from .flatness import curvature_along_weights, scaled_curvature
 from .lyapunov import concatenate_trials, lyapunov_exponents
 from ..base.registry import Registry
 from ..base.trials import Trials
-from ..networks.initializers import of_finite
+from ..networks.structures import of_finite
 from ..rules import rules
 from ..tasks.base import PROBE_SEED
 
@@ -23,6 +25,11 @@ MEASURES = Registry("measure")
 def _eprop_alignment(model, start, params, draw):
     "Cosine of e-prop's gradient with BPTT's, of W_h [run]."
     return rules.gradient_alignment(model, params, draw(64), "eprop")
+
+@MEASURES.add(name="eprop_rho")
+def _eprop_rho(model, start, params, draw):
+    "How much of BPTT's gradient e-prop follows along it, of W_h [run]."
+    return decompose_gradient(model, params, draw(256), "eprop").rho
 
 @MEASURES.add(name="gradient_norm")
 def _gradient_norm(model, start, params, draw):
@@ -36,18 +43,31 @@ def _lyapunov_exponent(model, start, params, draw):
     inputs = concatenate_trials(draw(320).inputs, 10)
     return lyapunov_exponents(model, params, inputs).mean((1, 2))
 
-@MEASURES.add(name="curvature")
-def _curvature(model, start, params, draw):
-    "The largest eigenvalue of the loss's Hessian by W_h [run]."
-    probes = draw(256)       # one network after the other: batched, rounding depends on company
-    return torch.cat([leading_curvature(model, params[k], probes)[0][:, 0]
-                      for k in range(len(params))])
-
 @MEASURES.add(name="leading_eigenvalues")
 def _leading_eigenvalues(model, start, params, draw):
     "The five largest real parts of W_h's eigenvalues [run, 5]."
     real = of_finite(torch.linalg.eigvals, params.W_h).real
     return real.sort(-1, descending=True)[0][..., :5]
+
+# %% ../../nbs/lib/43_measures.ipynb #2abb6ce4
+@MEASURES.add(name="curvature")
+def _curvature(model, start, params, draw):
+    "The largest eigenvalue of the loss's Hessian by W_h [run]."
+    return _one_by_one(lambda *given: leading_curvature(*given)[0][:, 0], model, params, draw(256))
+
+@MEASURES.add(name="curvature_scaled")
+def _curvature_scaled(model, start, params, draw):
+    "The largest eigenvalue of diag(W) H diag(W), W_h; stays when units are rescaled [run]."
+    return _one_by_one(scaled_curvature, model, params, draw(256))
+
+@MEASURES.add(name="flatness")
+def _flatness(model, start, params, draw):
+    "W' H W: curvature along W_h itself; stays when units are rescaled [run]."
+    return _one_by_one(curvature_along_weights, model, params, draw(256))
+
+def _one_by_one(measure, model, params, probes):
+    "One network after the other: batched, rounding depends on company."
+    return torch.cat([measure(model, params[k], probes) for k in range(len(params))])
 
 # %% ../../nbs/lib/43_measures.ipynb #0c364dd7
 @MEASURES.add(name="change_spectrum")

@@ -255,7 +255,8 @@ def direct_credit(
     if push is not None: direct = direct + push
     if way.hop is not None:
         heard = tape.dynamics.take * (tape.slopes[:, 1:] * direct[:, 1:])
-        direct[:, :-1] += heard @ way.hop[:, None]
+        # a new tensor: the old one is part of its own derivative
+        direct = torch.cat([direct[:, :-1] + heard @ way.hop[:, None], direct[:, -1:]], 1)
     return direct
 
 def backward(

@@ -1,2 +1,2 @@
 """Networks. All is loaded with the folder, so that each initializer is known by its name."""
-from . import connectome, initializers, models, modules
+from . import connectome, fixed, initializers, models, modules, structures

@@ -10,7 +10,8 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from ..base.checks import checked, count, place, shown
-from .models import LeakyRNN, Params, check_params
+from .models import LeakyRNN, check_params
+from .params import Params
 
 # %% ../../nbs/lib/13_modules.ipynb #ef26b129
 class Network(torch.nn.Module):
@@ -106,11 +107,12 @@ def to_rnn(
                          "of any size, and start from 0, as torch.nn.RNN does; got "
                          f"{model}")
     p = params[place("run", run, len(params))].map(lambda t: t.detach().clone())
-    how = dict(bias=model.bias, dtype=params.dtype, device=params.device)
-    rnn = nn.RNN(model.n_in, model.n_hidden, nonlinearity=model.activation, **how)
-    readout = nn.Linear(model.n_hidden, model.n_out, **how)
+    how = dict(dtype=params.dtype, device=params.device)
+    rnn = nn.RNN(model.n_in, model.n_hidden, nonlinearity=model.activation,
+                 bias=model.bias is True, **how)
+    readout = nn.Linear(model.n_hidden, model.n_out, bias=bool(model.bias), **how)
     values = dict(weight_ih_l0=p.W_x, weight_hh_l0=p.W_h)
-    if model.bias: values |= dict(bias_ih_l0=p.b, bias_hh_l0=0 * p.b)
+    if model.bias is True: values |= dict(bias_ih_l0=p.b, bias_hh_l0=0 * p.b)
     with torch.no_grad():
         for name, t in values.items(): getattr(rnn, name).copy_(t[0])
         readout.weight.copy_(p.w[0])

@@ -15,7 +15,8 @@ from ..analyses.laziness import laziness_outcomes
 from ..base.plots import OTHER_COLORS, plot_conditions
 from ..figures.figure import Figure
 from ..networks.connectome import connectome, connectome_source
-from ..networks.initializers import cell_types, chain_motif, dale, gaussian, low_rank
+from ..networks.initializers import gaussian
+from ..networks.structures import cell_types, chain_motif, dale, low_rank
 from ..networks.models import LeakyRNN
 from ..sweeps.compute import load_params
 from ..sweeps.sweep import Sweep

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..base.checks import checked, one_of, real, tensor
 from ..base.registry import Registry
 from ..base.trials import Trials
-from ..networks.models import Params
+from ..networks.params import Params
 
 # %% ../../nbs/lib/32_costs.ipynb #11ab4ca7
 COSTS = Registry("cost")

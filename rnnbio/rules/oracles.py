@@ -12,7 +12,8 @@ from torch import Tensor
 from ..base.checks import checked
 from ..kernels.batched import ACTIVATIONS, LAND, Landing
 from ..networks.dynamics import skips_of
-from ..networks.models import READOUTS, LeakyRNN, Params, start_state
+from ..networks.models import READOUTS, LeakyRNN
+from ..networks.params import Params, start_state
 from .costs import cost, rate_push
 from .rules import Rule, back_matrix, feedback_matrix, get_rule, gradient, type_mean
 from ..base.trials import Trials
@@ -139,7 +140,8 @@ def _with_traces(model, params, trials, rule, costs, step, skips, beta):
             total = total + (told[..., None] * before).sum(1)
     r, bias = model.rate(states), model.bias
     grads = Params(total[..., :n], total[..., n:-1], torch.einsum("ktbo,ktbi->koi", error, r),
-                   total[..., -1] if bias else None, error.sum((1, 2)) if bias else None,
+                   total[..., -1] if bias is True else None,
+                   error.sum((1, 2)) if bias else None,
                    seeds=params.seeds)
     for c in costs:
         if c.of != "rates" and (v := getattr(params, c.of)) is not None:

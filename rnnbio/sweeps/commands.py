@@ -18,6 +18,7 @@ from ..figures.report import write_report
 from .runs import Run
 from .store import Refused, Store, load_checkpoints, store_of
 from .sweep import Failed, Sweep, candidates, chosen_runs, sweep_of
+from ..training.settings import rule_of
 
 # %% ../../nbs/lib/74_commands.ipynb #4390dca4
 def shard(
@@ -196,7 +197,7 @@ def _list(asked, store) -> int:
         try:
             config = parse_json("manifest",
                                 (store.path(key) / "manifest.json").read_bytes())["config"]
-            words = [config["task"], config["rule"]["name"],
+            words = [config["task"], rule_of(config["rule"]).name,
                      *(f"{n}={config[n]}" for n in ("lr", "steps", "seed")),
                      f"recurrent={config['recurrent']}"] if "what" not in config else [
                 f"{n}={v}" for n, v in config.items() if n != "corpus_sha256"]

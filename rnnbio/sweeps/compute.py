@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from ..base.checks import checked, shown
 from ..training.flossing import floss
-from ..networks.models import LeakyRNN, Params
+from ..networks.models import LeakyRNN
+from ..networks.params import Params
 from ..base.machine import asked_number, device_name, progress_bar, stoppable, whole
 from ..analyses.measures import measure_of
 from ..rules.rules import answers

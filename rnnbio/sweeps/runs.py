@@ -20,7 +20,7 @@ from ..networks.dynamics import NOISES, SKIPS
 from ..networks.initializers import INITIALIZERS, gaussian, uniform
 from ..networks.models import LeakyRNN
 from ..rules.costs import COSTS
-from ..rules.rules import Rule
+from ..rules.rules import Rule, scaled
 from .store import key_of
 from ..tasks.base import TASKS, Task, get_task, is_environment
 from ..tasks.environments import Environment
@@ -118,7 +118,7 @@ class Run(Training):
     # of its state a unit keeps so much per step: 1 - dt/tau; one number, or one for each unit
     alpha:float|tuple = .8
     activation:str = "relu"         # relu, tanh or linear
-    bias:bool = True                # trained biases of units and outputs
+    bias:bool|str = True            # of units and outputs; or "output": of these alone, from 0
     form:str = "current"            # current, rate or rate_outer: where the leak stands
     readout:str = "linear"          # of the outputs: linear or sigmoid
     noise:object = None             # within: ou(size, tau), white(size), or None
@@ -143,9 +143,9 @@ class Run(Training):
         if (self.every is None) != (not self.measures):
             raise ValueError(f"every and measures go together, got every={self.every!r} and "
                              f"measures={self.measures!r}")
-        if self.trained and not self.bias and {"b", "b_out"} & set(self.trained):
-            raise ValueError(f"trained={self.trained} names a bias, but the network has none "
-                             "(bias=False)")
+        lacks = {"b", "b_out"} if not self.bias else {"b"} if self.bias == "output" else set()
+        if lacks & set(self.trained or ()):
+            raise ValueError(f"trained={self.trained} names a bias that bias={self.bias} lacks")
         vars(self).update({name: getattr(self.model(1, 1), name) for name in ("alpha", "noise")})
         if self.task_options or is_environment(self.task): _check_options(self)
 
@@ -201,7 +201,7 @@ class Run(Training):
 # %% ../../nbs/lib/70_runs.ipynb #5cfe6dfc
 def _plain(value):
     "A field of a run as plain data."
-    if isinstance(value, Rule): return _rule_data(value)
+    if isinstance(value, (Rule, scaled)): return _rule_data(value)
     if isinstance(value, tuple): return [_plain(v) for v in value]
     if not is_dataclass(value): return value
     try: return dict(_kept_data(value))

@@ -31,7 +31,7 @@ from ..base.help import arguments_of
 from ..base.machine import pick_device
 from ..base.registry import asked
 from ..networks.initializers import gaussian
-from ..rules.rules import Rule
+from ..rules.rules import Rule, scaled
 from .runs import Run, python_value, setting, spec_data, spec_of, task_of
 from ..training.settings import rule_of
 from .store import SOURCE, Corrupt, Store, store_of
@@ -229,7 +229,7 @@ def run_of(settings:dict) -> Run:
 
 def label(value):
     "A setting as an axis shows it."
-    if isinstance(value, Rule): return value.name
+    if isinstance(value, (Rule, scaled)): return value.name
     if isinstance(value, (list, tuple)): return ", ".join(map(_short, value)) or "none"
     if isinstance(value, dict) and "kind" in value: value = spec_of(value)
     if isinstance(value, Task):
@@ -251,7 +251,7 @@ def _data(value):
     if isinstance(value, (list, tuple)): return [_data(v) for v in value]
     if isinstance(value, best_lr): return {"best_lr": asdict(value)}
     if isinstance(value, along): return {"along": dict(axis=value.axis, values=_data(value.values))}
-    if isinstance(value, Rule): return python_value(asdict(value))
+    if isinstance(value, (Rule, scaled)): return python_value(asdict(value))
     return spec_data(value) if hasattr(value, "__dataclass_fields__") else value
 
 def sweep_of(data) -> Sweep:

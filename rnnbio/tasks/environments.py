@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 from ..base.checks import known_options, one_of, real, shown
 from .base import Task
-from .neurogym import (_neurogym, duration_limits, environments_in, next_trial,
-                                   plain_timing, read_timing, seed_environment, trials_of)
+from .timing import (
+    _neurogym, duration_limits, environments_in, next_trial, plain_timing, read_timing,
+    seed_environment, trials_of)
 
 # %% ../../nbs/lib/28_environments.ipynb #8a443cce
 # no options: ours to set, or without effect where nobody acts

@@ -9,7 +9,7 @@ __all__ = ['SET_SEED', 'Wrapped', 'noisy', 'shifted', 'padded', 'finite']
 from dataclasses import dataclass, replace
 import numpy as np
 import torch
-from ..base.checks import count, real
+from ..base.checks import count, flag, real
 from ..base.seeds import generator
 from ..base.trials import Trials
 from .base import PROBE_SEED, TASKS, Task
@@ -48,10 +48,15 @@ class Wrapped(Task):
         "Changed trials that never train, always the same."
         return self.change(self.task.probe(n_trials), PROBE_SEED, 0)
 
+    def test(self) -> Trials:
+        "Changed test trials, of a task that has some of its own, like digits."
+        return self.change(self.task.test(), PROBE_SEED, 1)
+
     def block_bytes(self, n_trials:int) -> int: return self.task.block_bytes(n_trials)
     def forget(self) -> None: self.task.forget()
     def references(self) -> dict[str, float]: return self.task.references()
 
+# %% ../../nbs/lib/27_wrappers.ipynb #8e95d220
 def _with_inputs(trials:Trials, inputs) -> Trials:
     return replace(trials, inputs=inputs)
 
@@ -61,18 +66,19 @@ def _with_inputs(trials:Trials, inputs) -> Trials:
 class noisy(Wrapped):
     "Gaussian noise on the inputs."
     sd:float = .1      # its standard deviation, at every step and channel
+    clip:bool = False  # to [0, 1], what a pixel can be (liu2022's test digits)
 
     name = "noisy"
 
     def __post_init__(self):
         super().__post_init__()
-        vars(self).update(sd=real("sd", self.sd, 0, 1e18))
+        vars(self).update(sd=real("sd", self.sd, 0, 1e18), clip=flag("clip", self.clip))
 
     def change(self, trials, seed, step):
         noise = generator(seed, f"noise/{self.task.name}",
                           step).standard_normal(trials.inputs.shape)
-        return _with_inputs(trials, trials.inputs + torch.from_numpy(self.sd * noise).to(
-            trials.inputs))
+        inputs = trials.inputs + torch.from_numpy(self.sd * noise).to(trials.inputs)
+        return _with_inputs(trials, inputs.clamp(0, 1) if self.clip else inputs)
 
 @TASKS.add
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,5 +152,6 @@ class finite(Wrapped):
         return self.whole.trials(chosen)
 
     def probe(self, n_trials:int) -> Trials: return self.task.probe(n_trials)
+    def test(self) -> Trials: return self.task.test()
     def block_bytes(self, n_trials:int) -> int: return 4 * self.size
     def forget(self) -> None: Task.forget(self)

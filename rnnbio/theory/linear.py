@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from ..base.checks import checked, count, numbers, real, shown, tensor
-from ..networks.models import Params
+from ..networks.params import Params
 
 # %% ../../nbs/lib/50_linear_theory.ipynb #65d9aa67
 def _linear(params:Params):

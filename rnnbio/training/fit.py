@@ -17,10 +17,12 @@ from safetensors.torch import load as parse_tensors, save as tensor_bytes
 from ..base.checks import checked, parse_json, shown
 from ..base.machine import user_path, whole
 from ..networks.dynamics import NOISES
-from ..networks.models import LeakyRNN, Params, check_params
+from ..networks.models import LeakyRNN, check_params
 from ..networks.modules import Network
-from ..rules.rules import Rule
+from ..networks.params import Params
+from ..rules.rules import Rule, scaled
 from .optimizers import OPTIMIZERS
+from .settings import rule_of
 
 # %% ../../nbs/lib/63_fit.ipynb #cb196115
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,7 +30,7 @@ class Fit:
     "What `train` gives back."
     model:LeakyRNN
     params:Params       # after training
-    rule:Rule
+    rule:Rule|scaled
     optimizer:object
     # loss and accuracy [run, step]; diverged [run], the step or -1; lr [run]; measures [run, at,
     # ...]
@@ -94,7 +96,7 @@ FIT_FORMAT = 2     # of saved fits; a file of a later format is refused. 2: with
 
 def _packed(fit) -> bytes:
     "A fit as the bytes of a safetensors file."
-    arrays = {f"data/{name}": torch.from_numpy(np.array(v.values))
+    arrays = {f"data/{name}": torch.from_numpy(np.array(v.values, order="C"))
               for name, v in fit.data.variables.items()}
     # the format wants no shared memory
     own = lambda t: t.detach().cpu().clone().contiguous()
@@ -144,5 +146,5 @@ def _fit(about, tensors) -> Fit:
                                if name.startswith("params/")}, seeds=about["seeds"]))
     check_params(model, params)
     name, settings = about["optimizer"]
-    return Fit(model, params, Rule(**about["rule"]), OPTIMIZERS[name](**settings),
+    return Fit(model, params, rule_of(about["rule"]), OPTIMIZERS[name](**settings),
                xr.Dataset(variables, coords, about["attrs"]))

@@ -15,7 +15,8 @@ from ..base.checks import checked, count, one_of, real, tensor
 from ..base.registry import Registry
 from ..networks.initializers import draw
 from ..kernels import cpu
-from ..networks.models import LeakyRNN, Params, check_inputs, check_params, start_state
+from ..networks.models import LeakyRNN, check_inputs, check_params
+from ..networks.params import Params, start_state
 from .optimizers import adam
 from ..tasks.base import check_task
 

@@ -15,9 +15,9 @@ from ..base.checks import checked, count, known_options, numbers, one_of, real, 
 from ..base.help import arguments_of
 from ..networks.dynamics import SKIPS
 from ..rules.costs import COSTS, push_numbers
-from ..rules.rules import Rule, get_rule
+from ..rules.rules import Rule, any_rule, scaled
 from .flossing import FLOSSING
-from .optimizers import OPTIMIZERS
+from .optimizers import OPTIMIZERS, adam
 from .schedule import RATES, UNTILS, stages_of
 
 # %% ../../nbs/lib/61_settings.ipynb #1458aedf
@@ -28,7 +28,9 @@ TRAINABLE = ("W_h", "W_x", "w", "b", "b_out")      # the initial state h0 never 
 class Training:
     """How networks learn. ValueError or TypeError, which names the setting, for what makes no
     sense."""
-    rule:str|dict|Rule = "bptt"     # a name of `RULES`, a Rule, or its fields
+    # a name of `RULES`, a Rule, or its fields; or the length of one in another's direction,
+    # scaled("bptt", by="eprop"), with sgd
+    rule:str|dict|Rule|scaled = "bptt"
     # learning rate: one, or in `train` one per run; in a `Sweep` several are an axis, and
     # best_lr() chooses; 1e-3 lies within every paper's grid
     lr:object = 1e-3
@@ -85,14 +87,30 @@ class Training:
         if self.keep_zeros and trained and not {"W_h", "W_x", "w"} & set(trained):
             raise ValueError("keep_zeros is about W_h, W_x and w, which "
                              f"trained={trained} leaves out")
+        if isinstance(self.rule, scaled): _check_scaled(self)
+
+# %% ../../nbs/lib/61_settings.ipynb #66974fa9
+def _check_scaled(training) -> None:
+    "ValueError where a scale would change nothing."
+    if type(training.optimizer) is adam:
+        raise ValueError(f"rule {training.rule.name!r} and optimizer adam do not go together: it "
+                         "divides each gradient by its own size, and a scale cancels; use "
+                         "optimizer='sgd'")
+    if training.trained and not {"W_h", "W_x", "b"} & set(training.trained):
+        raise ValueError(f"rule {training.rule.name!r} scales W_h, W_x and b, which "
+                         f"trained={training.trained} leaves out")
 
 # %% ../../nbs/lib/61_settings.ipynb #853074c3
-def rule_of(value) -> Rule:
-    "A rule from its name, its fields or itself."
-    if not isinstance(value, dict): return get_rule(value)
-    known_options("rule", value, [f.name for f in fields(Rule)])
-    if "name" not in value: raise ValueError(f"rule must have a name, got {shown(value)}")
-    return Rule(**value)
+def rule_of(value) -> Rule|scaled:
+    "A rule from its name, its fields or itself; two of them likewise."
+    if not isinstance(value, dict): return any_rule(value)
+    kind = scaled if "direction" in value else Rule
+    known_options("rule", value, [f.name for f in fields(kind)])
+    if kind is Rule:
+        if "name" not in value: raise ValueError(f"rule must have a name, got {shown(value)}")
+        return Rule(**value)
+    if "by" not in value: raise ValueError(f"rule must say by what, got {shown(value)}")
+    return scaled(**{k: rule_of(v) if isinstance(v, dict) else v for k, v in value.items()})
 
 def names(what:str, value, valid) -> tuple[str, ...]:
     "One name or several different ones, of those that are `valid`."

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from ..base.checks import shown
-from ..networks.models import Params
+from ..networks.params import Params
 
 # %% ../../nbs/lib/62_state.ipynb #500cc883
 @dataclass

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from ..base.checks import checked, count, real, shown, tensor
-from ..networks.models import LeakyRNN, Params, check_params
+from ..networks.models import LeakyRNN, check_params
+from ..networks.params import Params
 from ..base.seeds import distinct_seeds
 from ..tasks.base import Task
 from ..base.trials import Trials

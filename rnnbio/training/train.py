@@ -17,7 +17,8 @@ from ..analyses.measures import measure_of
 from ..base.checks import checked, count, one_of, shown
 from ..base.machine import full_precision, progress_bar, stoppable
 from ..base.trials import Trials, stack_trials
-from ..networks.models import LeakyRNN, Params, check_params
+from ..networks.models import LeakyRNN, check_params
+from ..networks.params import Params
 from ..rules.rules import answers, check_answers
 from ..tasks.base import check_task
 from .ahead import Watched, batches, captured, shared_batch

@@ -12,9 +12,9 @@ from torch import Tensor
 from ..base.trials import Trials
 from ..kernels import cpu
 from ..networks.dynamics import skips_of
-from ..networks.models import start_state
+from ..networks.params import start_state
 from ..rules.costs import l1, l2, push_numbers
-from ..rules.rules import lasting_way, training_gradient, way_of
+from ..rules.rules import Rule, lasting_way, training_gradient, way_of
 from .optimizers import kept_in, optimizer_numbers
 from .schedule import rate_at
 from .state import State, flat
@@ -36,11 +36,13 @@ def one_update(
     "The n-th update of every run that has not diverged. Nothing here waits for a GPU."
     trials = trials if which is None else trials.map(lambda t: t[which])
     skips = skips_of(training.skips, part.beta, trials)
+    signs, absent = laws
     loss, accuracy, grads = training_gradient(part.model, params, trials, training.rule,
-                                              training.costs, n - 1, skips)
+                                              training.costs, n - 1, skips,
+                                              _absent_in_W_h(absent, state, params))
     alive = (state.diverged < 0) & (state.stopped < 0)
     state.first.copy_(torch.where(state.first.isnan(), loss, state.first))
-    gradient, (signs, absent) = flat(grads, state.trained, params), laws
+    gradient = flat(grads, state.trained, params)
     if absent is not None: gradient.masked_fill_(absent, 0)
     # in place: for large networks memory is the limit
     moved = training.optimizer.step(state.theta, gradient, state.memory, n - part.since)
@@ -54,11 +56,18 @@ def one_update(
     state.diverged.copy_(torch.where(alive & ~healthy, n - 1, state.diverged))
     return torch.where(alive, torch.stack([loss, accuracy]), torch.nan)
 
+# %% ../../nbs/lib/69_updates.ipynb #3270132a
+def _absent_in_W_h(absent, state, params) -> Tensor|None:
+    "Which of its synapses stay absent, where it learns: it comes first in theta."
+    if absent is None or state.trained[0] != "W_h": return None
+    return absent[:, :params.W_h[0].numel()].view(params.W_h.shape)
+
 # %% ../../nbs/lib/69_updates.ipynb #f3a7df2f
 def compiles(training, params) -> bool:
     "Can updates be compiled calls?"
     known = all(type(cost) in (l1, l2) for cost in training.costs)
-    return (params.device.type == "cpu" and not training.rule.forward and known
+    return (params.device.type == "cpu" and isinstance(training.rule, Rule)
+            and not training.rule.forward and known
             and optimizer_numbers(training.optimizer) is not None)
 
 def _spots(state, params) -> dict[str, int]:
