@@ -13,12 +13,14 @@ from .base.trials import Trials
 from .tasks.base import TASKS, Task, as_trials, get_task, list_tasks
 from .tasks.digits import digits_source
 from .tasks.environments import environments
+from .tasks.reversal import closed_loop
+from .tasks.ring import ring_performance
 from .tasks.wrappers import finite, noisy, padded, shifted
 
 # networks
 from .networks.connectome import (
     connectome, connectome_source, fixed, read_celegans, read_connections, spatial_synapses)
-from .networks.dynamics import NOISES, SKIPS, dasc, ou, sctt, white
+from .networks.dynamics import NOISES, SKIPS, dasc, ou, sctt, strategic, white
 from .networks.initializers import (
     INITIALIZERS, SIZES, cell_types, chain_motif, dale, density, directions, draw, effective_rank,
     eigenvalue_sizes, gaussian, low_rank, placed, soft_rank, sparse, structured, uniform,

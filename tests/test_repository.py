@@ -212,7 +212,8 @@ def test_figures_restore_their_style_only():
 # it.
 FLOORS = [
     {"base": "help checks registry history machine threads seeds data trials curves plots"},
-    {"tasks": "base romo schuessler neurogym environments pattern digits wrappers",
+    {"tasks": "base romo schuessler neurogym environments pattern digits wrappers "
+              "ring reversal",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
      "figures": "statistics claims figure prose report"},
     {"networks": "initializers dynamics models modules connectome"},
