@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from ..base.checks import checked, count, real, tensor, whole_numbers
+from ..base.checks import checked, count, real, shown, tensor, whole_numbers
 from ..base.trials import Trials, stack_trials
 from .base import TASKS, Task
 
@@ -63,7 +63,7 @@ class Reversal(Task):
         jitter = real("jitter", self.jitter, 0, 300, "what counts must not vanish")
         each, j = whole(500), whole(jitter)
         vars(self).update(dt=dt, step_ms=dt, settle=whole(1000), each=each, jitter_steps=j,
-                          wait=whole(100), padded=j > 1, steps=whole(1000)
+                          wait=whole(100), padded=j > 0, steps=whole(1000)
                           + TRIALS * PERIODS_EACH * (each + max(j - 1, 0)))
 
     def draw(self, rng, n_trials):
@@ -153,11 +153,12 @@ def feedback_on(
 def closed_loop(
     network,             # inputs [run, time, trial, 4] -> outputs [run, time, trial, 2]
     trials:Trials,       # as drawn
-    runs:int=1,          # networks in it
+    runs:int=1,          # networks in it, 1 or more
 ) -> tuple[Trials, Tensor]:      # the trials of each network, and what it says to them
     "Each network with feedback on its own answers."
-    count("runs", runs)
-    now = stack_trials([trials] * runs)
+    if not callable(network):
+        raise TypeError(f"network must be a function of inputs, got {shown(network)}")
+    now = stack_trials([trials] * count("runs", runs))
     for _ in range(TRIALS + 1):
         outputs = network(now.inputs)
         then = feedback_on(outputs, trials)

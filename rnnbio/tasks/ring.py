@@ -116,8 +116,12 @@ def _decision(rng, n, kind, variant):
     strengths = scale * (c + sign * delta)
     return Drawn(angles, strengths, stronger(angles, strengths, same), np.zeros(n, bool))
 
-def stronger(angles, strengths, both) -> np.ndarray:
-    "The direction that is stronger in the first modality, or in `both` together [trial]."
+def stronger(
+    angles:np.ndarray,       # as in `Drawn`
+    strengths:np.ndarray,
+    both:bool,               # do both modalities count, or only the first?
+) -> np.ndarray:             # radians [trial]
+    "The direction that is shown more strongly."
     evidence = strengths[:, 0] + both * strengths[:, 1]
     return np.where(evidence[0] > evidence[1], *angles)
 
