@@ -117,9 +117,8 @@ class Task(_Keeps):
         together = _together(self, n_trials)
         block, place = divmod(count("step", step, 0), together)
         def draw():
-            rng = generator(seed, f"trials/{self.name}", block)
-            return self._checked(self.draw(rng, n_trials * together), self.steps,
-                                 n_trials * together)
+            rng, n = generator(seed, f"trials/{self.name}", block), n_trials * together
+            return self._checked(self.draw(rng, n), self.steps, n)
         drawn = self._kept((seed, n_trials), block, draw)
         return drawn.trials(slice(place * n_trials, (place + 1) * n_trials))
 
@@ -141,8 +140,7 @@ class Task(_Keeps):
         n_trials:int,     # of a batch
     ) -> int:             # bytes
         "What is kept of each seed while it is trained."
-        together = _together(self, n_trials)
-        return self._bytes(n_trials * together * self.steps) + 8 * self.steps * self.timed
+        return self.steps * (self._bytes(n_trials * _together(self, n_trials)) + 8 * self.timed)
 
     def _bytes(self, n:int) -> int:
         "Of n steps of trials: inputs, targets, mask and response."
