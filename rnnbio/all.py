@@ -13,12 +13,14 @@ from .base.trials import Trials
 from .tasks.base import TASKS, Task, as_trials, get_task, list_tasks
 from .tasks.digits import digits_source
 from .tasks.environments import environments
+from .tasks.reversal import closed_loop
+from .tasks.ring import ring_performance
 from .tasks.wrappers import finite, noisy, padded, shifted
 
 # networks
 from .networks.connections import read_connections
 from .networks.connectome import connectome, connectome_source, read_celegans, spatial_synapses
-from .networks.dynamics import NOISES, SKIPS, dasc, ou, sctt, white
+from .networks.dynamics import NOISES, SKIPS, dasc, ou, sctt, strategic, white
 from .networks.fixed import fixed
 from .networks.initializers import (
     INITIALIZERS, directions, draw, gaussian, placed, uniform, without_autapses)

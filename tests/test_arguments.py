@@ -95,6 +95,8 @@ fit = train(
     measure={"kernel_alignment": lambda m, p: p.W_h.norm(dim=(1, 2))},
     progress=False,
 )
+RING = get_task("ring", dt=200.0, jitter=0).sample(2, 0)
+REVERSAL = get_task("reversal", dt=100.0, jitter=0).sample(2, 0)
 digits = get_task("digits", source="mnist-5k")
 linear = LeakyRNN(1, 5, 1, bias=False, activation="linear")
 said = LeakyRNN(1, 6, 1)
@@ -273,6 +275,13 @@ EXAMPLES = {
     "neurogym.match_entropy": dict(mu_sample=1.0, mu_test=1.0),
     "data.File": dict(name="a", urls=(), checksum="md5:" + 32 * "0"),
     "schuessler.Mapping": dict(target=1.0),
+    "ring.bump": dict(angles=[0.5, 1.0]),
+    "ring.direction_of": dict(ring=torch.ones(4, 32)),
+    "ring.ring_performance": dict(outputs=torch.zeros(1, 11, 2, 33), trials=RING, share=0.5),
+    "reversal.answers_of": dict(stimuli=[[0, 1]], rules=[[1, 1]]),
+    "reversal.ideal_answers": dict(stimuli=[[0, 1]], rules=[[1, 1]]),
+    "reversal.feedback_on": dict(outputs=torch.zeros(1, 110, 2, 2), trials=REVERSAL),
+    "reversal.closed_loop": dict(network=lambda x: x[..., :2], trials=REVERSAL),
     "corpus.generated": dict(n_train=2, n_valid=2, n_test=2, n_in=3),
     "corpus.parse_tree": dict(line="(3 good)"),
     "corpus.get_corpus": dict(name="generated"),
@@ -358,6 +367,7 @@ NOT_FOR_USERS = (
     r"wrappers\.Wrapped",
     r"environments\.",
     r"base\.(is_environment|list_tasks)",
+    r"ring\.(Kind|Drawn|stronger)",
     r"connections\.find_file",
     r"base\.Task",
     r"(fit|state)\.|train\.Interrupted|settings\.(takes|names|rule_of)|(registry|help)\.|measures\.|schuessler\.(?!Mapping)",

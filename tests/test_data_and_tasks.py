@@ -435,6 +435,10 @@ def test_many_seeds_stay_within_the_memory(monkeypatch):
         ("cosine", dict(dt=1)),
         ("pattern", dict(steps=11, noise=9e17)),
         ("match", dict(cue=2, shortest=0, longest=0, noise=9e17)),
+        ("ring", dict(which="dnmc", variant="paper", dt=200, jitter=299)),
+        ("ring", dict(which="rtanti", dt=5, jitter=299)),
+        ("reversal", dict(dt=100, jitter=299)),
+        ("reversal", dict(dt=0.7, jitter=299)),
     ],
 )
 def test_loss_levels_at_the_edges(name, options):
@@ -620,6 +624,10 @@ def test_a_teacher_that_does_not_fit():
         ("pattern", {}),
         ("match", {}),
         ("digits", dict(source="mnist-5k")),
+        ("ring", {}),
+        ("ring", dict(which="dms", jitter=0)),
+        ("reversal", {}),
+        ("reversal", dict(jitter=0)),
     ],
 )
 def test_a_task_knows_whether_its_trials_are_padded(name, options):

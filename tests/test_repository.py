@@ -212,13 +212,15 @@ def test_figures_restore_their_style_only():
 # it.
 FLOORS = [
     {"base": "help checks registry history machine threads seeds data trials curves plots"},
-    {"tasks": "base romo schuessler timing neurogym environments pattern digits match wrappers",
+    {"tasks": "base romo schuessler timing neurogym environments pattern digits match wrappers "
+              "ring reversal",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
      "figures": "statistics claims figure prose report"},
     {"networks": "params initializers structures dynamics models modules connections connectome "
                  "fixed"},
     {"rules": "costs rules oracles"},
-    {"analyses": "lyapunov lowrank laziness curvature flatness decomposition measures generalization"},
+    {"analyses": "lyapunov lowrank laziness curvature flatness decomposition measures "
+                 "generalization"},
     {"training": "optimizers schedule flossing settings state fit ahead updates train teacher",
      "theory": "linear two_layers stability"},
     {"sweeps": "store runs compute taught sweep commands"},

@@ -1,2 +1,3 @@
 """Tasks. All are loaded with the folder, so that each is known by its name."""
-from . import base, digits, environments, neurogym, match, pattern, romo, schuessler, wrappers
+from . import (
+    base, digits, environments, match, neurogym, pattern, reversal, ring, romo, schuessler, wrappers)

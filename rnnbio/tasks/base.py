@@ -41,7 +41,9 @@ def _tensor(name:str, array) -> torch.Tensor:
     a = np.asarray(array)
     if a.dtype.kind not in "fiub":
         raise ValueError(f"{name} must be an array of numbers, got {shown(array)}")
-    return torch.from_numpy(a.astype(np.float32) if a.dtype.kind == "f" else a)
+    # a view of numbers that stand for several is copied
+    if a.dtype.kind == "f": a = a.astype(np.float32, copy=not a.flags.writeable)
+    return torch.from_numpy(a)
 
 # %% ../../nbs/lib/21_tasks.ipynb #3a660fe6
 # around looking up and keeping blocks, not around drawing; one for all tasks, which can be copied
@@ -79,9 +81,10 @@ class _Keeps:
 BLOCK = 512       # trials drawn at once
 PROBE_SEED = 2**31     # of trials that never train
 
-def _together(n_trials:int) -> int:
+def _together(task, n_trials:int) -> int:
     "Batches that are drawn at once."
-    return max(1, BLOCK // count("n_trials", n_trials))
+    n_trials = count("n_trials", n_trials)
+    return 1 if task.timed else max(1, BLOCK // n_trials)
 
 # %% ../../nbs/lib/21_tasks.ipynb #406f00f7
 class Task(_Keeps):
@@ -93,6 +96,7 @@ class Task(_Keeps):
     deviations:str = ""             # where this differs from the paper it comes from
     stand_in:str = ""               # what its data are, where they stand in for others
     padded:bool = False             # do some trials end, or stop to count, before the last step?
+    timed:bool = False              # has each batch periods and a timing of its own?
 
     def draw(self, rng:np.random.Generator, n_trials:int) -> dict[str, np.ndarray]:
         """inputs, targets, mask and, if it is not the mask, response of that many fresh trials,
@@ -110,12 +114,11 @@ class Task(_Keeps):
     ) -> Trials:          # float32
         "A batch of fresh trials, the same for the same seed, size and step."
         n_trials, seed = count("n_trials", n_trials), count("seed", seed, 0)
-        together = _together(n_trials)
+        together = _together(self, n_trials)
         block, place = divmod(count("step", step, 0), together)
         def draw():
-            rng = generator(seed, f"trials/{self.name}", block)
-            return self._checked(self.draw(rng, n_trials * together), self.steps,
-                                 n_trials * together)
+            rng, n = generator(seed, f"trials/{self.name}", block), n_trials * together
+            return self._checked(self.draw(rng, n), self.steps, n)
         drawn = self._kept((seed, n_trials), block, draw)
         return drawn.trials(slice(place * n_trials, (place + 1) * n_trials))
 
@@ -137,7 +140,7 @@ class Task(_Keeps):
         n_trials:int,     # of a batch
     ) -> int:             # bytes
         "What is kept of each seed while it is trained."
-        return self._bytes(n_trials * _together(n_trials) * self.steps)
+        return self.steps * (self._bytes(n_trials * _together(self, n_trials)) + 8 * self.timed)
 
     def _bytes(self, n:int) -> int:
         "Of n steps of trials: inputs, targets, mask and response."
