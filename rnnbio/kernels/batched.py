@@ -259,6 +259,7 @@ def direct_credit(
         direct = torch.cat([direct[:, :-1] + heard @ way.hop[:, None], direct[:, -1:]], 1)
     return direct
 
+# %% ../../nbs/lib/90_kernels_batched.ipynb #7e689937
 def backward(
     tape:Tape,                 # of `forward`
     error:Tensor,              # dLoss/dy [run, time, trial, n_out]

@@ -45,7 +45,8 @@ class LeakyRNN:
 
     def __post_init__(self):
         for name in ("n_in", "n_hidden", "n_out"): count(name, getattr(self, name))
-        if isinstance(self.bias, str): one_of("bias", self.bias, ("output",))
+        if isinstance(self.bias, str) and self.bias != "output":
+            raise ValueError(f"bias must be True or False, or 'output', got {self.bias!r}")
         one_of("activation", self.activation, ACTIVATIONS)
         one_of("form", self.form, FORMS)
         one_of("readout", self.readout, READOUTS)
