@@ -275,6 +275,7 @@ EXAMPLES = {
     "neurogym.match_entropy": dict(mu_sample=1.0, mu_test=1.0),
     "data.File": dict(name="a", urls=(), checksum="md5:" + 32 * "0"),
     "schuessler.Mapping": dict(target=1.0),
+    "dynamics.strategic": dict(periods=4),
     "ring.bump": dict(angles=[0.5, 1.0]),
     "ring.direction_of": dict(ring=torch.ones(4, 32)),
     "ring.ring_performance": dict(outputs=torch.zeros(1, 11, 2, 33), trials=RING, share=0.5),
@@ -383,6 +384,7 @@ finite = lambda v: np.asarray(v).dtype.kind in "iuf" and np.isfinite(np.asarray(
 numeric = lambda v: np.asarray(v).dtype.kind in "iuf"
 MEANS_SOMETHING = [
     (r".*\.(what|stream|why|title|label|name)$", text),
+    (r"ring\.bump\.angles$", finite),
     (r".*\.seeds?$", lambda v: np.ndim(v) <= 1),
     (r".*\.(dtype|device|data)$", lambda v: not isinstance(v, torch.Tensor)),
     (r"Fit\.", text),
@@ -407,6 +409,7 @@ OTHER_NAMES = {
     "teachers": "W_h",
     "probes": "inputs",
     "reference": "rule",
+    "network": "outputs|tensors",      # what it gives
     "path": r"\S* (is no|holds no|must)|[Nn]o (such )?file",
     "line": "tree|bracket|word",
     "store": "root",

@@ -320,11 +320,11 @@ def _plot(task, trials, outputs, ax):
     x, y = trials.inputs[:, 0].numpy(), trials.targets[:, 0].numpy()
     end = int(trials.last_step) + 1
     gap, strip = np.full((len(x), 4), np.nan), lambda column: np.repeat(column[:, None], 4, 1)
-    bands = [strip(x[:, 0]), x[:, 1:33], gap, x[:, 33:65], gap]
-    names = {"fixation": 2, "modality 1": 20, "modality 2": 56, "target": 96}
+    bands = [strip(x[:, 0]), gap, x[:, 1:33], gap, x[:, 33:65], gap]
+    names = {"fixation": 2, "modality 1": 24, "modality 2": 60, "target": 108}
     for said in (y, *([] if outputs is None else [numbers("outputs", outputs, 2)])):
-        bands += [strip(said[:, 0]), said[:, 1:], gap]
-    if outputs is not None: names["output"] = 136
+        bands += [gap, strip(said[:, 0]), gap, said[:, 1:], gap]
+    if outputs is not None: names["output"] = 156
     picture = np.concatenate(bands[:-1], 1)[:end].T
     ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
     ax.imshow(picture, aspect="auto", cmap="magma_r", vmin=0, vmax=1, interpolation="nearest",
