@@ -51,6 +51,7 @@ class Reversal(Task):
     jitter:float = 100.      # of each period, ms; soo2023 tests without, 0
 
     name, loss, timed = "reversal", "cross-entropy", True
+    padded = True            # the last feedback comes after all that counts
     n_in, n_out = 4, 2
     input_names, output_names = ("A", "B", "right", "wrong"), ("answer 0", "answer 1")
     deviations = ("Feedback in a batch is on the ideal answer, not on the network's own: "
@@ -63,7 +64,7 @@ class Reversal(Task):
         jitter = real("jitter", self.jitter, 0, 300, "what counts must not vanish")
         each, j = whole(500), whole(jitter)
         vars(self).update(dt=dt, step_ms=dt, settle=whole(1000), each=each, jitter_steps=j,
-                          wait=whole(100), padded=j > 0, steps=whole(1000)
+                          wait=whole(100), steps=whole(1000)
                           + TRIALS * PERIODS_EACH * (each + max(j - 1, 0)))
 
     def draw(self, rng, n_trials):
