@@ -333,6 +333,7 @@ NOT_FOR_USERS = (
     r"checks\.",
     r"machine\.(?!project_root|pick)",
     r"history\.",
+    r"prose\.",
     r"claims\.when_written",
     r"structures\.of_finite",
     r"base\.whole_numbers",
