@@ -334,6 +334,7 @@ NOT_FOR_USERS = (
     r"machine\.(?!project_root|pick)",
     r"history\.",
     r"prose\.",
+    r"params\.(groups_of|as_row|as_groups|are_finite)",
     r"claims\.when_written",
     r"structures\.of_finite",
     r"base\.whole_numbers",

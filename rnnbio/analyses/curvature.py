@@ -16,7 +16,7 @@ from ..base.checks import checked, count, one_of, real, shown
 from ..base.seeds import generator
 from ..base.trials import Trials, check_targets
 from ..networks.models import LeakyRNN, check_inputs, check_params
-from ..networks.params import Params
+from ..networks.params import Params, are_finite, as_groups, as_row, groups_of
 
 # %% ../../nbs/lib/44_curvature.ipynb #44c0ffe6
 @checked
@@ -32,13 +32,13 @@ class Hessian:
         check_params(model, params)
         check_inputs(model, params, trials.inputs)
         check_targets(trials, model.n_out)
-        self.of = _groups(params, of)
+        self.of = groups_of(params, of)
         rows = {n: getattr(params, n).detach().clone().requires_grad_() for n in self.of}
         with torch.enable_grad():
             loss = _loss(model, _with(params, rows), trials)
             self._gradient = torch.autograd.grad(loss.sum(), rows.values(), create_graph=True)
         self._weights = tuple(rows.values())
-        self.gradient = _row(self._gradient).detach()
+        self.gradient = as_row(self._gradient).detach()
 
     @property
     def shape(self) -> torch.Size:
@@ -49,32 +49,14 @@ class Hessian:
         v:Tensor,          # [run, number]
     ) -> Tensor:           # the same
         "H v."
-        parts = _parts(v, self._gradient)
+        parts = as_groups(v, self._gradient)
         along = sum((g * part).sum() for g, part in zip(self._gradient, parts))
         found = torch.autograd.grad(along, self._weights, retain_graph=True, allow_unused=True)
         # of what the gradient does not depend on: a bias of a linear readout, alone
-        return _row([torch.zeros_like(w) if f is None else f
+        return as_row([torch.zeros_like(w) if f is None else f
                      for f, w in zip(found, self._weights)])
 
 # %% ../../nbs/lib/44_curvature.ipynb #44c0ffe8
-def _groups(params, of) -> tuple:
-    "Names of `Params` by which one can differentiate."
-    able = [name for name in params.tensors() if name != "h0"]
-    names = tuple(one_of("of", n, able) for n in ([of] if isinstance(of, str) else of))
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"of must be different names of {', '.join(able)}, got {shown(of)}")
-    return names
-
-def _row(groups) -> Tensor: return torch.cat([g.flatten(1) for g in groups], 1)
-
-def _parts(v, groups) -> tuple:
-    "A direction, cut to the shapes of the groups."
-    n, like = sum(g[0].numel() for g in groups), groups[0]
-    if not isinstance(v, Tensor) or v.shape != (len(like), n) or v.dtype != like.dtype:
-        raise ValueError(f"v must be {like.dtype} of shape {[len(like), n]}, got {shown(v)}")
-    return tuple(part.view_as(g) for g, part in zip(groups, v.split([g[0].numel() for g in groups],
-                                                                    1)))
-
 def _with(params, changed) -> Params:
     "The same numbers, some of them replaced; they may want gradients."
     return Params(**{n: t.detach() for n, t in params.tensors().items()} | changed,
@@ -160,12 +142,8 @@ def _finite_hessian(model, params, trials, of) -> Hessian:
 
 def _healthy(params) -> tuple[Params, Tensor]:
     "Zeros in place of networks that are not finite, and which are [run]."
-    alive = _finite(params)
+    alive = are_finite(params)
     return params.map(lambda t: torch.where(alive.view(-1, *[1] * (t.ndim - 1)), t, 0)), alive
-
-def _finite(params) -> Tensor:
-    "Which runs are, [run]."
-    return torch.stack([t.flatten(1).isfinite().all(1) for t in params.tensors().values()]).all(0)
 
 def _start(seeds, n, like) -> Tensor:
     "A direction at random, [run, number]: of each seed its own."
@@ -230,7 +208,7 @@ def lowest_curvature(
     run by run: a short one, as for the largest, does not find it."""
     real("tol", tol, 1e-12, 1)
     found = torch.full((len(params),), torch.nan, dtype=params.dtype, device=params.device)
-    for i in _finite(params).nonzero()[:, 0].tolist():
+    for i in are_finite(params).nonzero()[:, 0].tolist():
         own = trials if trials.inputs.ndim == 3 else trials.map(lambda t: t[[i]])
         found[i] = _lowest(Hessian(model, params[i], own, of), params.seeds[i], tol)
     return found

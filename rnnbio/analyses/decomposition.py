@@ -9,10 +9,11 @@ __all__ = ['Decomposition', 'decompose_gradient', 'share_along', 'Shares', 'stee
 from typing import NamedTuple
 import torch
 from torch import Tensor
-from .curvature import _groups, _row, leading_curvature
+from .curvature import leading_curvature
 from ..base.checks import checked, count, shown, tensor
 from ..base.trials import Trials
-from ..networks.models import LeakyRNN, Params
+from ..networks.models import LeakyRNN
+from ..networks.params import Params, as_row, groups_of
 from ..rules.rules import gradient
 
 # %% ../../nbs/lib/46_decomposition.ipynb #6223ddfa
@@ -33,10 +34,10 @@ def decompose_gradient(
     of:str|tuple="W_h",        # by which weights: names of `Params` (liu2022: W_h)
 ) -> Decomposition:
     "What a rule's gradient has of the exact one, and what else, on the same trials (Eq. 1)."
-    names = _groups(params, of)
+    names = groups_of(params, of)
     grads = (gradient(model, params, trials, r)[1] for r in ("bptt", rule))
     # in double precision: squares of small gradients would be 0
-    g, followed = (_row([getattr(p, name) for name in names]).double() for p in grads)
+    g, followed = (as_row([getattr(p, name) for name in names]).double() for p in grads)
     size = g.norm(dim=1, keepdim=True)
     unit = g / size
     along = (unit * followed).sum(1, keepdim=True)

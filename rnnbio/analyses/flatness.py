@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from rnnbio.analyses.curvature import (
-    _counted, _finite_hessian, _groups, _healthy, _parts, _row, _start, _with, lanczos,
-    leading_curvature)
+from .curvature import (_counted, _finite_hessian, _healthy, _start, _with,
+                                       lanczos, leading_curvature)
 from ..base.checks import checked, count, real, shown, tensor
 from ..base.seeds import generator
 from ..base.trials import Trials
-from ..networks.models import LeakyRNN, Params, check_inputs, check_params, start_state
+from ..networks.models import LeakyRNN, check_inputs, check_params
+from ..networks.params import Params, as_groups, as_row, groups_of, start_state
 
 # %% ../../nbs/lib/45_flatness.ipynb #8f794bad
 @checked
@@ -74,7 +74,7 @@ def curvature_along_weights(
 # %% ../../nbs/lib/45_flatness.ipynb #19ada7ab
 def _values(params, of) -> Tensor:
     "The weights as a direction, [run, number]; 0 in networks that are not finite."
-    return _row([getattr(params, name) for name in of]).nan_to_num(0, 0, 0)
+    return as_row([getattr(params, name) for name in of]).nan_to_num(0, 0, 0)
 
 class _Relative:
     "By which fraction of themselves weights change (Eq. 2); to `lanczos`, a Hessian."
@@ -128,8 +128,8 @@ def sized_curvature(
 ) -> Tensor:                   # [run]; NaN as in `leading_curvature`
     "|W|^2 times the largest eigenvalue of the Hessian: NOT invariant when units are rescaled."
     steepest = leading_curvature(model, params, trials, of=of)[0][:, 0]
-    names = (of,) if isinstance(of, str) else of
-    return _row([getattr(params, name) for name in names]).square().sum(1) * steepest
+    weights = [getattr(params, name) for name in groups_of(params, of)]
+    return as_row(weights).square().sum(1) * steepest
 
 # %% ../../nbs/lib/45_flatness.ipynb #93b26d59
 def _estimate(H, seeds, probes, of_probe) -> Estimate:
@@ -188,11 +188,11 @@ def kink_margin(
 ) -> Tensor:                   # [run]; inf: nothing can cross; NaN for a run that is not finite
     """How many times v the weights can move before a unit reaches the threshold of its ReLU
     on these trials, to first order (Eq. 6). Above 1, differences over +-v can be trusted."""
-    names, (healthy, alive) = _groups(params, of), _healthy(params)
+    names, (healthy, alive) = groups_of(params, of), _healthy(params)
     check_params(model, healthy)
     check_inputs(model, healthy, trials.inputs)
     groups = tuple(getattr(healthy, name) for name in names)
-    parts = _parts(v, groups)
+    parts = as_groups(v, groups)
     if model.activation != "relu":
         return torch.where(alive, torch.inf, torch.nan).to(params.dtype)
     u, moved = torch.func.jvp(

@@ -15,7 +15,9 @@ from ..base.checks import checked, count, numbers, one_of, real, shown
 from ..base.seeds import generator
 from ..base.trials import Trials
 from ..kernels.batched import Tape, backward
-from ..networks.models import LeakyRNN, Params, check_inputs, check_params, start_state
+from ..networks.models import LeakyRNN, check_inputs, check_params
+from ..networks.params import (Params, are_finite, as_groups, as_row, groups_of,
+                                    start_state)
 from ..rules.rules import check_answers, get_rule, gradient, way_of
 
 # %% ../../nbs/lib/52_stability.ipynb #52abc005
@@ -53,11 +55,7 @@ def _check_fit(model, params, trials, of) -> tuple[str, ...]:
         raise TypeError(f"trials must be a Trials batch, got {shown(trials)}")
     check_inputs(model, params, trials.inputs)
     check_answers(model, trials)
-    able = [name for name in params.tensors() if name != "h0"]
-    names = tuple(one_of("of", n, able) for n in ([of] if isinstance(of, str) else of))
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"of must be different names of {', '.join(able)}, got {shown(of)}")
-    return names
+    return groups_of(params, of)
 
 # %% ../../nbs/lib/52_stability.ipynb #52abc009
 class Stability(NamedTuple):
@@ -123,7 +121,7 @@ class UpdateField:
             self._s = [torch.zeros_like(g, requires_grad=True) for g in field]
             self._back = torch.autograd.grad(field, [rows[n] for n in self.of], self._s,
                                              create_graph=True, materialize_grads=True)
-        self.gradient = _row(field).detach()
+        self.gradient = as_row(field).detach()
 
     @property
     def shape(self) -> torch.Size:
@@ -134,17 +132,11 @@ class UpdateField:
         v:Tensor,          # [run, number]: those of `of`, one group after the other
     ) -> Tensor:           # the same
         "D v."
-        if not isinstance(v, Tensor) or v.shape != self.shape or v.dtype != self.gradient.dtype:
-            raise ValueError(f"v must be {self.gradient.dtype} of shape {list(self.shape)}, got "
-                             f"{shown(v)}")
-        parts = v.split([s[0].numel() for s in self._s], 1)
-        along = [part.view_as(s) for part, s in zip(parts, self._s)]
-        return _row(torch.autograd.grad(self._back, self._s, along, retain_graph=True,
+        along = as_groups(v, self._s)
+        return as_row(torch.autograd.grad(self._back, self._s, along, retain_graph=True,
                                         materialize_grads=True))
 
 # %% ../../nbs/lib/52_stability.ipynb #52abc014
-def _row(groups) -> Tensor: return torch.cat([g.flatten(1) for g in groups], 1)
-
 def _field(model, params, trials, rule) -> dict[str, Tensor]:
     "What `gradient` gives, as a function of the weights that torch can follow."
     x, start = trials.inputs, start_state(params, trials.inputs.shape[-2])
@@ -174,8 +166,7 @@ def field_eigenvalues(
     one_of("by", by, _LARGEST), real("tol", tol, 1e-12, 1)
     kind = torch.promote_types(params.dtype, torch.complex64)
     found = torch.full((len(params), count("k", k)), torch.nan, dtype=kind, device=params.device)
-    finite = torch.stack([t.flatten(1).isfinite().all(1) for t in params.tensors().values()])
-    for i in finite.all(0).nonzero()[:, 0].tolist():
+    for i in are_finite(params).nonzero()[:, 0].tolist():
         own = trials if trials.inputs.ndim == 3 else trials.map(lambda t: t[[i]])
         D = UpdateField(model, params[i], own, rule, of)
         if k > D.shape[1]:
