@@ -51,8 +51,9 @@ def redraw(name:str) -> str:
         run = Path(folder, "run.ipynb")
         try:
             papermill.execute_notebook(
-                ROOT / "nbs" / f"{name}.ipynb", run, dict(profile="paper", seed=0, device="auto",
-                                                          out=f"figures/paper/{paper}"),
+                ROOT / "nbs" / f"{name}.ipynb", run,
+                dict(profile="paper", seed=0, device="auto",
+                     out=Path(os.path.relpath(FIGURES / paper, ROOT)).as_posix()),
                 kernel_name="python3", progress_bar=False, cwd=ROOT)
         except papermill.exceptions.PapermillExecutionError as e:
             if "make the figure again" not in e.evalue: raise

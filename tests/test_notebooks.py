@@ -126,3 +126,32 @@ def test_pictures_and_tables_stay_and_nothing_else(tmp_path, monkeypatch):
         with pytest.raises(SystemExit, match=says):
             script.remake(path)
         assert path.read_text() == before
+
+
+def test_a_figure_is_redrawn_from_its_table_or_left(tmp_path, monkeypatch):
+    "make redraw: the same verdicts, nothing trained; with a table of other settings, nothing done."
+    monkeypatch.syspath_prepend(str(ROOT / "nbs"))
+    monkeypatch.setenv("RNNBIO_REDRAW", "1")
+    monkeypatch.delenv("IN_TEST", raising=False)
+    monkeypatch.setenv("RNNBIO_RESULTS", str(tmp_path / "store"))
+    import redraw as script
+    monkeypatch.setattr(script, "FIGURES", tmp_path)
+    name, here = "schuessler2020/figS_cosine", tmp_path / "schuessler2020"
+    here.mkdir()
+    committed = {kind: (ROOT / "figures/paper" / f"{name}.{kind}").read_bytes()
+                 for kind in ("csv", "json")}
+    for kind, content in committed.items():
+        (here / f"figS_cosine.{kind}").write_bytes(content)
+    assert script.kept() == [name] and script.redraw(name) == name
+    made = {path.name: path.read_bytes() for path in here.iterdir()}
+    assert set(made) == {f"figS_cosine.{kind}" for kind in ("csv", "json", "png", "pdf", "ipynb")}
+    assert made["figS_cosine.csv"] == committed["csv"]
+    before, after = (json.loads(text)["claims"]
+                     for text in (committed["json"], made["figS_cosine.json"]))
+    assert after == before and not (tmp_path / "store").exists()
+    other = json.loads(committed["json"])
+    other["seeds"] = [7]
+    (here / "figS_cosine.json").write_text(json.dumps(other))
+    made["figS_cosine.json"] = (here / "figS_cosine.json").read_bytes()
+    assert "is left as it is" in script.redraw(name)
+    assert {path.name: path.read_bytes() for path in here.iterdir()} == made

@@ -15,7 +15,7 @@ from ..base.checks import checked, parse_json
 
 # %% ../../nbs/lib/59_prose.ipynb #2fc1ad5e
 _NUMBER = re.compile(r"(?P<number>[-−]?\d+(?:\.\d+)?)(?P<unit> ?%?)<!--(?P<source>[^>]+)-->")
-_WORDS = {"max": "max", "min": "min", "std": "std", "count": "count"}
+_WORDS = "max", "min", "sum", "std", "count"
 
 @checked
 def computed(
@@ -50,7 +50,7 @@ def _of_table(folder, figure, column, *rest) -> float:
         if equals: table = _narrowed(table, name, value, path)
     if column not in table or not len(table):
         raise ValueError(f"{path} has no rows or no column for {'; '.join([column, *rest])}")
-    word = next((_WORDS[part] for part in rest if part in _WORDS), "mean")
+    word = next((part for part in rest if part in _WORDS), "mean")
     return float(getattr(table[column], word)())
 
 def _narrowed(table, name, value, path):

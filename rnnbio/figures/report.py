@@ -64,10 +64,13 @@ def _facts(files) -> list[dict]:
     return [parse_json(str(file), file.read_text(encoding="utf-8")) for file in sorted(files)]
 
 # %% ../../nbs/lib/81_report.ipynb #af42aeb0
+def _main(verdicts) -> dict|None:
+    "The one under our choices."
+    return next((v for v in verdicts if not v["beside"]), None)
+
 def _ours(root, claim, verdicts) -> str:
     "The verdict on a claim as it stands."
-    main = [v["verdict"] for v in verdicts if not v["beside"]]
-    if main: return main[0]
+    if main := _main(verdicts): return main["verdict"]
     proved = not claim.figure.startswith("fig") and (root / f"{claim.figure}.ipynb").is_file()
     return "reproduced" if proved else "not judged yet"
 
@@ -90,7 +93,7 @@ def _sentences(root, claims, found) -> str:
     first = f"Of {len(claims)} claims {len(by['reproduced'])} are reproduced."
     failed = "; ".join(f"{id} ({claims[id].claim.rstrip('.')})" for id in by["not reproduced"])
     second = f"Not reproduced: {failed}." if failed else "None fails."
-    main = {id: next(v for v in found[id] if not v["beside"]) for id in by["inconclusive"]}
+    main = {id: _main(found[id]) for id in by["inconclusive"]}
     most = {"up to 20 seeds": 20, "up to 100": 100, "up to 1000": 1000, "more": np.inf}
     settled = {words: [] for words in most}
     for id, v in main.items():
@@ -107,7 +110,7 @@ _MARKS = {"reproduced": dict(mfc="k", mec="k", marker="o", ecolor="k"),
 
 def _forest(claims, found):
     "All claims of a paper that figures judged, a panel for each figure; a matplotlib figure."
-    judged = {id: v for id in claims for v in found.get(id, ())[:1] if not v["beside"]}
+    judged = {id: v for id in claims if (v := _main(found.get(id, ())))}
     figures = list(dict.fromkeys(claims[id].figure for id in judged))
     columns = [_column(judged, claims, figure) for figure in figures]
     half = -(-sum(map(len, columns)) // 3)
@@ -193,9 +196,7 @@ def _row(root, paper, claim, verdicts, others) -> str:
     bar = claim.statistic.replace("|", "\\|")
     head = f"**{claim.id}.** {claim.claim} | {bar} | {claim.expect} {claim.margin:g}"
     tail = f"{claim.paper or '(our check)'} | {link}"
-    main = [v for v in verdicts if not v["beside"]]
-    if main:
-        v = main[0]
+    if v := _main(verdicts):
         return (f"| {head} | {_number(v)} | {_p(v, claim)} | {_words(v, others)} | {tail} | "
                 f"{_when(v)} |")
     said = _ours(root, claim, verdicts)
