@@ -25,7 +25,9 @@ _HEAD = (
     "condition of a trend to that in the last. A claim is *fragile* when other seeds "
     "(`make figures PROFILE=paper SEED=100`) turn its verdict. *Written*: the commit that gave the "
     "claim its words, with a warning where the source that made the result did not have it yet. "
-    "*Reduced*: smaller than the paper's own setting, which `PROFILE=full` has.")
+    "*Reduced*: smaller than the paper's own setting, which `PROFILE=full` has. In the pictures an "
+    "open mark whose interval lies beyond the margin has lost seeds, counted against the claim, or "
+    "a corrected p of .05 or more.")
 _VERDICTS = "reproduced", "not reproduced", "inconclusive", "not judged yet"
 
 # %% ../../nbs/lib/81_report.ipynb #b9f75db2
