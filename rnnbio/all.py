@@ -26,7 +26,7 @@ from .networks.initializers import (
     INITIALIZERS, directions, draw, gaussian, placed, uniform, without_autapses)
 from .networks.models import LeakyRNN
 from .networks.modules import Network, from_modules, from_rnn, to_rnn
-from .networks.params import Params
+from .networks.params import Params, as_params
 from .networks.structures import (
     SIZES, cell_types, chain_motif, dale, density, effective_rank, eigenvalue_sizes, low_rank,
     soft_rank, sparse, structured)
@@ -44,7 +44,7 @@ from .analyses.decomposition import decompose_gradient, share_along, steepest_sh
 from .analyses.flatness import (
     curvature_along_weights, hessian_norm, hessian_trace, kink_margin, relative_flatness,
     rescale_units, scaled_curvature, sized_curvature)
-from .analyses.generalization import gap_label, generalization_gap
+from .analyses.generalization import gap_label, generalization_gap, trial_score
 from .analyses.laziness import (
     kernel_alignment, kernel_rank, kernel_task_alignment, laziness_outcomes, matrix_alignment,
     representation_alignment, sign_similarity, tangent_kernel, weight_change)

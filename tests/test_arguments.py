@@ -230,6 +230,7 @@ EXAMPLES = {
     "modules.from_rnn": dict(rnn=torch.nn.RNN(2, 3), readout=torch.nn.Linear(3, 1)),
     "modules.to_rnn": dict(model=LeakyRNN(1, 6, 2, alpha=0.0)),
     "wrappers.padded": dict(more=2),
+    "generalization.trial_score": dict(trials=trials),
     "generalization.generalization_gap": dict(train_trials=trials, test_trials=trials),
     "optimizers.get_optimizer": dict(optimizer="adam"),
     "plots.shade": dict(color="k", light=0.5),
@@ -327,7 +328,7 @@ METHODS = {  # of classes whose objects a user holds
 # stores, sweeps).
 NOT_FOR_USERS = (
     r"ahead\.",
-    r"(zhang2024|schuessler2020|liu2024)\.",      # what figures share
+    r"(zhang2024|schuessler2020|liu2024|liu2022)\.",      # what figures share
     r"kernels\.",
     r"curvature\.Spectrum|flatness\.(Estimate|PowerIteration)|decomposition\.(Decomposition|Shares)",
     r"checks\.",

@@ -14,6 +14,7 @@ from .flatness import curvature_along_weights, scaled_curvature
 from .lyapunov import concatenate_trials, lyapunov_exponents
 from ..base.registry import Registry
 from ..base.trials import Trials
+from ..networks.params import as_row
 from ..networks.structures import of_finite
 from ..rules import rules
 from ..tasks.base import PROBE_SEED
@@ -70,6 +71,11 @@ def _one_by_one(measure, model, params, probes):
     return torch.cat([measure(model, params[k], probes) for k in range(len(params))])
 
 # %% ../../nbs/lib/43_measures.ipynb #0c364dd7
+@MEASURES.add(name="weights")
+def _weights(model, start, params, draw):
+    "All weights and biases; `as_params` makes networks of them [run, number]."
+    return as_row(params.tensors().values())
+
 @MEASURES.add(name="change_spectrum")
 def _change_spectrum(model, start, params, draw):
     "The five leading singular values of what W_h has changed by [run, 5]."
