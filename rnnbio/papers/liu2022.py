@@ -7,7 +7,7 @@ __all__ = ['TITLES', 'SETTINGS', 'APPROXIMATE', 'THEORY', 'LABELS', 'COLORS', 'L
            'SHORTER', 'task_of', 'steps_of', 'train', 'trials_of', 'gaps', 'along', 'of', 'at_end', 'first_at',
            'at_equal_loss', 'spread', 'shared']
 
-# %% ../../nbs/liu2022/common.ipynb #cf96a94b
+# %% ../../nbs/liu2022/common.ipynb #487b84de
 import numpy as np
 import pandas as pd
 import torch
@@ -28,7 +28,7 @@ from ..tasks.match import Match
 from ..tasks.pattern import Pattern
 from ..tasks.wrappers import finite, noisy
 
-# %% ../../nbs/liu2022/common.ipynb #6f33cdd0
+# %% ../../nbs/liu2022/common.ipynb #b2d61d97
 def _costs(size): return tuple(l2(name, size) for name in ("W_h", "W_x", "w"))
 
 TITLES = {"digits": "sequential MNIST", "pattern": "pattern generation", "match": "delayed match"}
@@ -44,7 +44,7 @@ def task_of(
     "The task that trains."
     return TASKS.of(SETTINGS[name]["task"])
 
-# %% ../../nbs/liu2022/common.ipynb #67ca3986
+# %% ../../nbs/liu2022/common.ipynb #32f664a0
 APPROXIMATE = ("eprop", "rflo", "mdgl")
 THEORY = scaled("bptt", by="eprop")      # BPTT at the three-factor rule's step along the gradient
 LABELS = RULE_LABELS | {THEORY.name: "BPTT × ρ"}
@@ -81,7 +81,7 @@ def train(
                 measures=("curvature", "curvature_scaled", "flatness", "eprop_rho", "weights"))
     return Sweep(**ours | SETTINGS[name] | other).run(fig.device)
 
-# %% ../../nbs/liu2022/common.ipynb #6f4d5356
+# %% ../../nbs/liu2022/common.ipynb #1fee3d57
 def trials_of(
     name:str,        # of the task
 ) -> dict[str, Trials]:
@@ -105,7 +105,7 @@ def gaps(
     lost = tests.rsub(scores.train, axis=0)
     return -lost if name == "pattern" else 100 * lost
 
-# %% ../../nbs/liu2022/common.ipynb #7a138767
+# %% ../../nbs/liu2022/common.ipynb #7f4cca5e
 SHORTER = dict(curvature="curvature", curvature_scaled="scaled", flatness="flatness",
                eprop_rho="rho")
 
@@ -142,7 +142,7 @@ def _answers(runs, name) -> pd.DataFrame:
     named = dict(shifted="gap", clean="gap_clean")
     return scores.join(gaps(scores, name).rename(columns=named))
 
-# %% ../../nbs/liu2022/common.ipynb #801f210e
+# %% ../../nbs/liu2022/common.ipynb #2efbbeee
 def of(
     table:pd.DataFrame,      # of `along`, one or more
     task:str,
@@ -184,7 +184,7 @@ def at_equal_loss(
     return [first_at(of(table, task, rule, what).values, loss, level)
             for rule, loss in zip(rules, losses)]
 
-# %% ../../nbs/liu2022/common.ipynb #d3327694
+# %% ../../nbs/liu2022/common.ipynb #80c79978
 def spread(
     values:np.ndarray,     # [seed]
 ) -> np.ndarray:           # [seed]
@@ -200,6 +200,7 @@ def shared(
     lost = ~(np.isfinite(x) & np.isfinite(y))
     x, y = (np.where(lost, np.nan, v) for v in (x, y))
     axis = 1 if within else None
-    z = [(v - np.nanmean(v, axis, keepdims=True)) / np.nanstd(v, axis, keepdims=True)
-         for v in (x, y)]
+    with np.errstate(invalid="ignore"):      # one network, or all alike: no correlation
+        z = [(v - np.nanmean(v, axis, keepdims=True)) / np.nanstd(v, axis, keepdims=True)
+             for v in (x, y)]
     return (z[0] * z[1]).mean(0)
