@@ -335,7 +335,7 @@ NOT_FOR_USERS = (
     r"machine\.(?!project_root|pick)",
     r"history\.",
     r"prose\.",
-    r"params\.(groups_of|as_row|as_groups|are_finite)",
+    r"params\.(groups_of|as_row|as_groups|as_params|are_finite)",
     r"claims\.when_written",
     r"structures\.of_finite",
     r"base\.whole_numbers",

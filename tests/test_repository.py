@@ -164,7 +164,7 @@ def test_figure_judges_known_claims(path):
               for c in tomllib.loads((path.parent / "claims.toml").read_text())["claim"]}
     code = "\n".join(source(c) for c in cells(path))
     # an unknown one is refused when the notebook runs
-    judged = {id for id in re.findall(r"\"(\d+[a-z]?\d?)\"", code) if id in claims}
+    judged = {id for id in re.findall(r"\"(\w+)\"", code) if id in claims}
     assert re.search(r"fig\.judge\(|judge_\w+\(fig", code)
     assert judged == {id for id, figure in claims.items() if figure == path.stem}
 
@@ -225,7 +225,7 @@ FLOORS = [
      "theory": "linear two_layers stability"},
     {"sweeps": "store runs compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
-    {"papers": "zhang2024 schuessler2020 liu2024"},
+    {"papers": "zhang2024 schuessler2020 liu2024 liu2022"},
 ]
 PLACE = {f"{folder}.{name}".strip("."): (floor, folder, i) for floor, folders in enumerate(FLOORS)
          for folder, names in folders.items() for i, name in enumerate(names.split())}

@@ -7,7 +7,7 @@ __all__ = ['TITLES', 'SETTINGS', 'APPROXIMATE', 'THEORY', 'LABELS', 'COLORS', 'L
            'SHORTER', 'task_of', 'steps_of', 'train', 'trials_of', 'gaps', 'along', 'of', 'at_end', 'first_at',
            'at_equal_loss', 'spread', 'shared']
 
-# %% ../../nbs/liu2022/common.ipynb #3eafa1ff
+# %% ../../nbs/liu2022/common.ipynb #c5a291fe
 import numpy as np
 import pandas as pd
 import torch
@@ -28,7 +28,7 @@ from ..tasks.match import Match
 from ..tasks.pattern import Pattern
 from ..tasks.wrappers import finite, noisy
 
-# %% ../../nbs/liu2022/common.ipynb #e2c5a934
+# %% ../../nbs/liu2022/common.ipynb #05e04ea4
 def _costs(size): return tuple(l2(name, size) for name in ("W_h", "W_x", "w"))
 
 TITLES = {"digits": "sequential MNIST", "pattern": "pattern generation", "match": "delayed match"}
@@ -44,14 +44,14 @@ def task_of(
     "The task that trains."
     return TASKS.of(SETTINGS[name]["task"])
 
-# %% ../../nbs/liu2022/common.ipynb #a51fb010
+# %% ../../nbs/liu2022/common.ipynb #30f74e1e
 APPROXIMATE = ("eprop", "rflo", "mdgl")
 THEORY = scaled("bptt", by="eprop")      # BPTT at the three-factor rule's step along the gradient
 LABELS = RULE_LABELS | {THEORY.name: "BPTT × ρ"}
 COLORS = RULE_COLORS | {THEORY.name: OTHER_COLORS[0]}
 LONGER = 1.6                             # times BPTT's updates
 
-QUICK = dict(n_seeds=2, n_hidden=32, batch=64, points=4,
+QUICK = dict(n_seeds=3, n_hidden=32, batch=64, points=3,
              steps=dict(digits=300, pattern=200, match=200))
 PAPER = dict(n_seeds=10, n_hidden=128, batch=256, points=16,
              steps=dict(digits=4800, pattern=1600, match=1600))
@@ -82,7 +82,7 @@ def train(
                 measures=("curvature", "curvature_scaled", "flatness", "eprop_rho", "weights"))
     return Sweep(**ours | SETTINGS[name] | other).run(fig.device)
 
-# %% ../../nbs/liu2022/common.ipynb #6dd38456
+# %% ../../nbs/liu2022/common.ipynb #e685e395
 def trials_of(
     name:str,        # of the task
 ) -> dict[str, Trials]:
@@ -106,7 +106,7 @@ def gaps(
     lost = tests.rsub(scores.train, axis=0)
     return -lost if name == "pattern" else 100 * lost
 
-# %% ../../nbs/liu2022/common.ipynb #124588a2
+# %% ../../nbs/liu2022/common.ipynb #cde8a1ba
 SHORTER = dict(curvature="curvature", curvature_scaled="scaled", flatness="flatness",
                eprop_rho="rho")
 
@@ -143,7 +143,7 @@ def _answers(runs, name) -> pd.DataFrame:
     named = dict(shifted="gap", clean="gap_clean")
     return scores.join(gaps(scores, name).rename(columns=named))
 
-# %% ../../nbs/liu2022/common.ipynb #9003bf76
+# %% ../../nbs/liu2022/common.ipynb #eac176c7
 def of(
     table:pd.DataFrame,      # of `along`, one or more
     task:str,
@@ -173,6 +173,7 @@ def first_at(
         found[i] = value[0] if j == 0 else value[j - 1] + part * (value[j] - value[j - 1])
     return found
 
+# %% ../../nbs/liu2022/common.ipynb #0264f3ec
 def at_equal_loss(
     table:pd.DataFrame,
     task:str,
@@ -185,7 +186,7 @@ def at_equal_loss(
     return [first_at(of(table, task, rule, what).values, loss, level)
             for rule, loss in zip(rules, losses)]
 
-# %% ../../nbs/liu2022/common.ipynb #628769ad
+# %% ../../nbs/liu2022/common.ipynb #c4c66313
 def spread(
     values:np.ndarray,     # [seed]
 ) -> np.ndarray:           # [seed]
