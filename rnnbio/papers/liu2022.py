@@ -7,7 +7,7 @@ __all__ = ['TITLES', 'SETTINGS', 'APPROXIMATE', 'THEORY', 'LABELS', 'COLORS', 'L
            'SHORTER', 'task_of', 'steps_of', 'train', 'trials_of', 'gaps', 'along', 'of', 'at_end', 'first_at',
            'at_equal_loss', 'spread', 'shared']
 
-# %% ../../nbs/liu2022/common.ipynb #c5a291fe
+# %% ../../nbs/liu2022/common.ipynb #d2822eaa
 import numpy as np
 import pandas as pd
 import torch
@@ -28,7 +28,7 @@ from ..tasks.match import Match
 from ..tasks.pattern import Pattern
 from ..tasks.wrappers import finite, noisy
 
-# %% ../../nbs/liu2022/common.ipynb #05e04ea4
+# %% ../../nbs/liu2022/common.ipynb #ef6b7c81
 def _costs(size): return tuple(l2(name, size) for name in ("W_h", "W_x", "w"))
 
 TITLES = {"digits": "sequential MNIST", "pattern": "pattern generation", "match": "delayed match"}
@@ -44,7 +44,7 @@ def task_of(
     "The task that trains."
     return TASKS.of(SETTINGS[name]["task"])
 
-# %% ../../nbs/liu2022/common.ipynb #30f74e1e
+# %% ../../nbs/liu2022/common.ipynb #c95b4acf
 APPROXIMATE = ("eprop", "rflo", "mdgl")
 THEORY = scaled("bptt", by="eprop")      # BPTT at the three-factor rule's step along the gradient
 LABELS = RULE_LABELS | {THEORY.name: "BPTT × ρ"}
@@ -78,11 +78,11 @@ def train(
     ours = dict(n_trials=fig.batch, rule=rule, n_hidden=n, bias="output", keep_zeros=True,
                 recurrent=without_autapses(gaussian(2**.5)), input=gaussian(2**.5),
                 output=uniform((6 * n / (n + task.n_out))**.5), optimizer="sgd", steps=steps,
-                seed=fig.seeds, every=max(1, steps // fig.points),
+                seed=fig.seeds, every=-(-steps // fig.points),
                 measures=("curvature", "curvature_scaled", "flatness", "eprop_rho", "weights"))
     return Sweep(**ours | SETTINGS[name] | other).run(fig.device)
 
-# %% ../../nbs/liu2022/common.ipynb #e685e395
+# %% ../../nbs/liu2022/common.ipynb #1d43bc43
 def trials_of(
     name:str,        # of the task
 ) -> dict[str, Trials]:
@@ -106,7 +106,7 @@ def gaps(
     lost = tests.rsub(scores.train, axis=0)
     return -lost if name == "pattern" else 100 * lost
 
-# %% ../../nbs/liu2022/common.ipynb #cde8a1ba
+# %% ../../nbs/liu2022/common.ipynb #65b4cf53
 SHORTER = dict(curvature="curvature", curvature_scaled="scaled", flatness="flatness",
                eprop_rho="rho")
 
@@ -143,7 +143,7 @@ def _answers(runs, name) -> pd.DataFrame:
     named = dict(shifted="gap", clean="gap_clean")
     return scores.join(gaps(scores, name).rename(columns=named))
 
-# %% ../../nbs/liu2022/common.ipynb #eac176c7
+# %% ../../nbs/liu2022/common.ipynb #15a18457
 def of(
     table:pd.DataFrame,      # of `along`, one or more
     task:str,
@@ -173,7 +173,7 @@ def first_at(
         found[i] = value[0] if j == 0 else value[j - 1] + part * (value[j] - value[j - 1])
     return found
 
-# %% ../../nbs/liu2022/common.ipynb #0264f3ec
+# %% ../../nbs/liu2022/common.ipynb #e0e570d5
 def at_equal_loss(
     table:pd.DataFrame,
     task:str,
@@ -186,7 +186,7 @@ def at_equal_loss(
     return [first_at(of(table, task, rule, what).values, loss, level)
             for rule, loss in zip(rules, losses)]
 
-# %% ../../nbs/liu2022/common.ipynb #c4c66313
+# %% ../../nbs/liu2022/common.ipynb #8d46ec25
 def spread(
     values:np.ndarray,     # [seed]
 ) -> np.ndarray:           # [seed]
