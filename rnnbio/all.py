@@ -20,6 +20,7 @@ from .tasks.wrappers import finite, noisy, padded, shifted
 # networks
 from .networks.connections import read_connections
 from .networks.connectome import connectome, connectome_source, read_celegans, spatial_synapses
+from .networks.controls import resigned, rotated
 from .networks.dynamics import NOISES, SKIPS, dasc, ou, sctt, strategic, white
 from .networks.fixed import fixed
 from .networks.initializers import (

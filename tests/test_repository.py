@@ -217,7 +217,7 @@ FLOORS = [
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
      "figures": "statistics claims figure prose report"},
     {"networks": "params initializers structures dynamics models modules connections connectome "
-                 "fixed"},
+                 "fixed controls"},
     {"rules": "costs rules oracles"},
     {"analyses": "lyapunov lowrank laziness curvature flatness decomposition measures "
                  "generalization"},

@@ -1,2 +1,2 @@
 """Networks. All is loaded with the folder, so that each initializer is known by its name."""
-from . import connectome, fixed, initializers, models, modules, structures
+from . import connectome, controls, fixed, initializers, models, modules, structures

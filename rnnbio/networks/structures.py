@@ -199,6 +199,17 @@ class cell_types(structured):
         strong, weak = torch.tensor([self.strong, self.weak], dtype=torch.float32, device=Z.device)
         return torch.where(HYPEREXCITABLE[self.where](group), strong, weak) * Z
 
+# %% ../../nbs/lib/12_structures.ipynb #994f1f2f
+def _balancing(E, I) -> Tensor:
+    "Inhibition with the spread of excitation that balances it at every unit."
+    n_e, n_i = E.shape[-1], I.shape[-1]
+    I = I + (n_e / n_i - 1) * (2 / math.pi)**.5          # the mean of |Z|
+    I = I + (E.sum(-1, keepdim=True) - I.sum(-1, keepdim=True)) / n_i
+    if (I <= 0).any():
+        raise ValueError(f"balance='spectrum' leaves no inhibition at some of {n_e + n_i} units, "
+                         f"of which {n_i} inhibit: use more units, or fewer that inhibit")
+    return I
+
 # %% ../../nbs/lib/12_structures.ipynb #97ec1b3b
 @INITIALIZERS.add
 @checked
@@ -207,14 +218,18 @@ class dale(structured):
     """Columns of one sign: the first units excite, the others inhibit (liu2024 Fig. 2C; how it
     balances them is ours to choose: it does not say)."""
     excitatory:float = .8       # fraction of excitatory units (80:20, as in cortex)
-    # of inhibition with excitation: population (on average), row (at each unit, exactly) or none
+    # of inhibition with excitation: population (on average), row (at each unit, exactly), spectrum
+    # (likewise, with excitation's spread: no large eigenvalues; rajan2006), or none
     balance:str = "population"
     density:float = 1.          # of connections that are there
 
     def __post_init__(self):
         super().__post_init__()
-        one_of("balance", self.balance, ("population", "row", "none"))
+        one_of("balance", self.balance, ("population", "row", "spectrum", "none"))
         for name in ("excitatory", "density"): real(name, getattr(self, name), 0, 1.0000001)
+        if self.balance == "spectrum" and self.density < 1:
+            raise ValueError("balance='spectrum' needs all connections, got density="
+                             f"{self.density:g}")
 
     def structure(self, Z, more):
         n = Z.shape[-1]
@@ -224,6 +239,7 @@ class dale(structured):
                              f"ones of {n}")
         sizes = Z.abs() * (1 + more("uniform", (n, n), "density") < 2 * self.density)
         E, I = sizes[..., :first], sizes[..., first:]
+        if self.balance == "spectrum": return torch.cat([E, -_balancing(E, I)], -1)
         # how much stronger inhibition is made
         factor = {"population": first / (n - first),
                   "row": E.sum(-1, keepdim=True) / I.sum(-1, keepdim=True),
