@@ -36,7 +36,7 @@ class rotated:
 @checked
 @dataclass(frozen=True)
 class resigned:
-    "Another's recurrent matrix with random signs: its sizes and absent synapses, without its signs."
+    "Another's recurrent matrix with random signs: its sizes and gaps, without its signs."
     of:object       # initializer whose sizes are kept
 
     def __post_init__(self): vars(self).update(of=INITIALIZERS.of(self.of, "of"))
