@@ -363,6 +363,7 @@ NOT_FOR_USERS = (
     r"updates\.",
     r"schedule\.(rate_at|stages_of|Part|parts)",
     r"plots\.(?!gain_color)",
+    r"conditions\.",
     r"report\.",
     r"figure\.(?!check)",
     r"runs\.",

@@ -211,7 +211,8 @@ def test_figures_restore_their_style_only():
 # A folder imports from floors below its own; within a folder, a module from those that stand before
 # it.
 FLOORS = [
-    {"base": "help checks registry history machine threads seeds data trials curves plots"},
+    {"base": "help checks registry history machine threads seeds data trials curves plots "
+             "conditions"},
     {"tasks": "base romo schuessler timing neurogym environments pattern digits match wrappers "
               "ring reversal",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from ..analyses.laziness import laziness_outcomes
-from ..base.plots import OTHER_COLORS, plot_conditions
+from ..base.conditions import plot_conditions
+from ..base.plots import OTHER_COLORS
 from ..figures.figure import Figure
 from ..networks.connectome import connectome, connectome_source
 from ..networks.initializers import gaussian
