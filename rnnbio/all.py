@@ -78,7 +78,8 @@ from .training.teacher import Taught, conditioned, task_aligned
 from .training.train import Interrupted, train
 
 # sweeps and their results
-from .sweeps.compute import compute, load_networks, load_params
+from .sweeps.compute import compute
+from .sweeps.load import load_networks, load_params
 from .sweeps.runs import Run
 from .sweeps.store import Store
 from .sweeps.sweep import Failed, Sweep, along, best_lr

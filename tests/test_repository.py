@@ -224,7 +224,7 @@ FLOORS = [
                  "generalization"},
     {"training": "optimizers schedule flossing settings state fit ahead updates train teacher",
      "theory": "linear two_layers stability"},
-    {"sweeps": "store runs compute taught sweep commands"},
+    {"sweeps": "store runs cluster load compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
     {"papers": "zhang2024 schuessler2020 liu2024 liu2022"},
 ]

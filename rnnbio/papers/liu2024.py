@@ -19,7 +19,7 @@ from ..networks.connectome import connectome, connectome_source
 from ..networks.initializers import gaussian
 from ..networks.structures import cell_types, chain_motif, dale, low_rank
 from ..networks.models import LeakyRNN
-from ..sweeps.compute import load_params
+from ..sweeps.load import load_params
 from ..sweeps.sweep import Sweep
 from ..tasks.base import get_task
 from ..training.optimizers import clipped_sgd, sgd
