@@ -78,7 +78,8 @@ from .training.teacher import Taught, conditioned, task_aligned
 from .training.train import Interrupted, train
 
 # sweeps and their results
-from .sweeps.compute import compute, load_networks, load_params
+from .sweeps.compute import compute
+from .sweeps.load import load_networks, load_params
 from .sweeps.runs import Run
 from .sweeps.store import Store
 from .sweeps.sweep import Failed, Sweep, along, best_lr
@@ -87,9 +88,9 @@ from .sweeps.taught import taught
 # figures and claims
 from .base.plots import (
     OTHER_COLORS, RULE_COLORS, RULE_LABELS, STRUCTURE_COLORS, TASK_COLORS, figure_style,
-    gain_color, log_ticks, mean_and_interval, name_conditions, plot_activity, plot_against_gain,
-    plot_conditions, plot_curves, plot_learning, plot_mean, plot_paired, plot_trial, rank_color,
-    shade, shared_key)
+    gain_color, log_ticks, mean_and_interval, plot_activity, plot_against_gain, plot_curves,
+    plot_learning, plot_mean, plot_trial, rank_color, shade)
+from .base.conditions import name_conditions, plot_conditions, plot_paired, shared_key
 from .figures.claims import Claim, Race
 from .figures.statistics import gap_closes, interval, log_ratio, rank_correlation
 from .figures.figure import Figure

@@ -363,6 +363,7 @@ NOT_FOR_USERS = (
     r"updates\.",
     r"schedule\.(rate_at|stages_of|Part|parts)",
     r"plots\.(?!gain_color)",
+    r"conditions\.",
     r"report\.",
     r"figure\.(?!check)",
     r"runs\.",
@@ -377,7 +378,7 @@ NOT_FOR_USERS = (
     r"connections\.find_file",
     r"base\.Task",
     r"(fit|state)\.|train\.Interrupted|settings\.(takes|names|rule_of)|(registry|help)\.|measures\.|schuessler\.(?!Mapping)",
-    r"compute\.",
+    r"(compute|cluster)\.",
     r"commands\.",
     r"trials\.unlike",
 )

@@ -10,7 +10,7 @@ import pytest
 import torch
 import xarray as xr
 
-from rnnbio.base import plots
+from rnnbio.base import conditions, plots
 from rnnbio.figures import figure as figures, report
 from rnnbio.base.machine import project_root
 
@@ -34,11 +34,11 @@ BADLY_SHAPED = [      # what single wrong values do not show: parts that do not 
     (plots.plot_against_gain, dict(values=np.ones((3, 4))),
      "values must have a column for each of 2 gains"),
     (plots.plot_against_gain, dict(learned=np.ones((3, 2))), "learned must be True and False"),
-    (plots.plot_conditions, dict(conditions=["x"]),
+    (conditions.plot_conditions, dict(conditions=["x"]),
      "rows['loss']['a'] must have a column for each of 1 conditions"),
-    (plots.plot_conditions, dict(colors=["red"]), "colors must be a list of 2 colours"),
-    (plots.plot_conditions, dict(levels={("los", "a"): {}}), "levels names a panel"),
-    (plots.plot_paired, dict(learned=np.ones((2, 3), bool)),
+    (conditions.plot_conditions, dict(colors=["red"]), "colors must be a list of 2 colours"),
+    (conditions.plot_conditions, dict(levels={("los", "a"): {}}), "levels names a panel"),
+    (conditions.plot_paired, dict(learned=np.ones((2, 3), bool)),
      "learned must be True and False in the values' shape [2, 2]"),
     (figures.check_parameters, dict(cells=["# Parameters\nx ="]), "cells must be Python"),
     (figures.check_parameters, dict(cells=["# Parameters\nimport os\nprofil = 1"]),
@@ -55,7 +55,7 @@ RIGHT = {
     plots.shade: lambda: dict(color="red", light=.5),
     plots.gain_color: lambda: dict(gain=1., most=2.),
     plots.rank_color: lambda: dict(rank=30, full=300),
-    plots.shared_key: lambda: dict(figure=plt.figure()),
+    conditions.shared_key: lambda: dict(figure=plt.figure()),
     plots.plot_trial: lambda: dict(
         inputs=np.ones((5, 2)), targets=np.ones((5, 1)), mask=np.ones(5), outputs=np.ones((5, 1)),
         input_names=("a", "b"), output_names=("c",), step_ms=20., title="t"),
@@ -72,13 +72,13 @@ RIGHT = {
     plots.plot_against_gain: lambda: dict(
         ax=axis(), gains=[1, 2], values=np.ones((3, 2)), color="red", label="l", style="--",
         learned=np.ones((3, 2), bool), log=True),
-    plots.plot_conditions: lambda: dict(
+    conditions.plot_conditions: lambda: dict(
         rows={"loss": {"a": np.ones((2, 2))}}, conditions=["x", "y"], colors=["red", "blue"],
         learned={"a": np.ones((2, 2), bool)}, levels={("loss", "a"): {"silent": 1.}}, xlabel="x",
         title="t",
         log=("loss",)),
-    plots.name_conditions: lambda: dict(ax=axis(), conditions=["x", "y"]),
-    plots.plot_paired: lambda: dict(
+    conditions.name_conditions: lambda: dict(ax=axis(), conditions=["x", "y"]),
+    conditions.plot_paired: lambda: dict(
         ax=axis(), values=np.ones((2, 2)), colors=["red", "blue"], learned=np.ones((2, 2), bool),
         levels={"silent": 1.}),
     figures.check_parameters: lambda: dict(cells=["x = 1"]),
@@ -102,7 +102,8 @@ def canvas():
 
 
 def test_every_public_function_is_here():
-    public = [getattr(module, name) for module in (plots, figures, report) for name in module.__all__]
+    public = [getattr(module, name) for module in (plots, conditions, figures, report)
+              for name in module.__all__]
     functions = {f.__name__ for f in public if inspect.isfunction(f)}
     assert functions - {"figure_style", "write_report"} == {f.__name__ for f in RIGHT}
 

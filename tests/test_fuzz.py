@@ -21,7 +21,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from safetensors.torch import load as tensors_of, save as tensor_bytes
 
 from rnnbio.figures.claims import Claim, load_claims
-from rnnbio.sweeps.compute import _resumable, load_params
+from rnnbio.sweeps.compute import _resumable
+from rnnbio.sweeps.load import load_params
 from rnnbio.networks.initializers import gaussian
 from rnnbio.networks.models import LeakyRNN
 from rnnbio.sweeps.runs import Run

@@ -12,6 +12,7 @@ import pytest
 import processes
 import rnnbio.sweeps.commands
 import rnnbio.sweeps.compute
+import rnnbio.sweeps.load
 import rnnbio.sentiment.lstm
 import rnnbio.sweeps.store
 from rnnbio.sweeps.commands import main
@@ -282,7 +283,7 @@ def test_a_crash_meets_the_disk_in_order(tmp_path, monkeypatch):
     (lambda s: compute([], 3), "store must be a Store"),
     (lambda s: rnnbio.sweeps.compute.failure(s, "../x"), "key must be 64 digits"),
     (lambda s: rnnbio.sweeps.commands.shard(["a"], 1, 2), "runs must be Runs"),
-    (lambda s: rnnbio.sweeps.compute.load_params("nothing", s), "key must be 64 digits")])
+    (lambda s: rnnbio.sweeps.load.load_params("nothing", s), "key must be 64 digits")])
 def test_wrong_arguments(tmp_path, wrong, says):
     with pytest.raises((ValueError, TypeError), match=says):
         wrong(Store(tmp_path))

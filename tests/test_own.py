@@ -10,7 +10,7 @@ import pytest
 
 import processes
 from rnnbio.all import *
-from rnnbio.sweeps.compute import modules_of
+from rnnbio.sweeps.cluster import modules_of
 from rnnbio.sweeps.runs import own
 from rnnbio.sweeps.store import key_of
 from rnnbio.tasks.romo import Romo

@@ -211,7 +211,8 @@ def test_figures_restore_their_style_only():
 # A folder imports from floors below its own; within a folder, a module from those that stand before
 # it.
 FLOORS = [
-    {"base": "help checks registry history machine threads seeds data trials curves plots"},
+    {"base": "help checks registry history machine threads seeds data trials curves plots "
+             "conditions"},
     {"tasks": "base romo schuessler timing neurogym environments pattern digits match wrappers "
               "ring reversal",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
@@ -223,7 +224,7 @@ FLOORS = [
                  "generalization"},
     {"training": "optimizers schedule flossing settings state fit ahead updates train teacher",
      "theory": "linear two_layers stability"},
-    {"sweeps": "store runs compute taught sweep commands"},
+    {"sweeps": "store runs cluster load compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
     {"papers": "zhang2024 schuessler2020 liu2024 liu2022"},
 ]

@@ -5,15 +5,13 @@
 # %% auto #0
 __all__ = ['STYLE', 'RULE_COLORS', 'RULE_LABELS', 'TASK_COLORS', 'STRUCTURE_COLORS', 'OTHER_COLORS', 'log_ticks', 'shade',
            'gain_color', 'rank_color', 'figure_style', 'plot_trial', 'plot_activity', 'plot_mean', 'mean_and_interval',
-           'plot_curves', 'plot_learning', 'plot_against_gain', 'plot_conditions', 'name_conditions', 'plot_paired',
-           'shared_key']
+           'plot_curves', 'plot_learning', 'plot_against_gain']
 
 # %% ../../nbs/lib/94_plots.ipynb #9c9581f3
 from contextlib import contextmanager
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.colors import is_color_like, to_rgb
 from matplotlib.ticker import LogLocator
 from scipy.special import stdtrit
@@ -138,13 +136,6 @@ def _names(what, value):
     if not names or not all(isinstance(v, (str, int, float, np.generic)) for v in names):
         raise TypeError(f"{what} must be a list of names, got {shown(value)}")
     return [str(v) for v in names]
-
-def _colors(what, value, n):
-    "A colour for each of `n` conditions."
-    if not isinstance(value, (list, tuple)) or len(value) != n:
-        raise ValueError(f"{what} must be a list of {n} colours, one for each condition, got "
-                         f"{shown(value)}")
-    return [_color(f"{what}[{i}]", color) for i, color in enumerate(value)]
 
 def _yes_no(what, value, shape):
     "True and False, in the shape of the values."
@@ -345,103 +336,3 @@ def plot_against_gain(
                        alpha=.7)
     ax.set(xlabel="gain")
     if log: log_ticks(ax)
-
-# %% ../../nbs/lib/94_plots.ipynb #94148ea6
-@checked
-def plot_conditions(
-    rows:dict,           # quantity: {column: values [seed, condition]}
-    conditions,          # names, under the last row
-    colors,              # of each condition
-    learned:dict={},     # column: [seed, condition] bool
-    levels:dict={},      # (quantity, column): {label: value} to compare with
-    xlabel:str="",
-    title:str="",        # what one sees
-    log:tuple=(),        # quantities on a logarithmic axis
-):                       # matplotlib figure
-    "A row for each quantity, a column for each task (or whatever the columns are)."
-    rows, names = _numbers_in("rows", rows, 2, 2), _names("conditions", conditions)
-    columns = _same_columns(rows, len(names))
-    for quantity in log: one_of("a quantity of log", quantity, rows)
-    for column in learned: _at("learned names a column: rows", columns, column)
-    for panel in levels:
-        _at("levels names a panel: rows", [(q, c) for q in rows for c in columns], panel)
-    size = (min(7.2, 1. + 2. * len(columns)), .7 + 1.25 * len(rows))
-    with figure_style():
-        figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True,
-                                    sharey="row", layout="constrained", squeeze=False)
-        for (quantity, panels), line in zip(rows.items(), axes):
-            for ax, (column, values) in zip(line, panels.items()):
-                drawn = levels.get((quantity, column), {})
-                plot_paired(ax, values, colors, learned.get(column), drawn)
-            line[0].set_ylabel(quantity)
-            if quantity in log: log_ticks(line[0])
-        for ax, column in zip(axes[0], columns): ax.set_title(column)
-        for ax in axes[-1]:
-            name_conditions(ax, names)
-            ax.set_xlabel(xlabel)
-        shared_key(figure)
-        figure.suptitle(title)
-    return figure
-
-# %% ../../nbs/lib/94_plots.ipynb #40d40bc1
-def _same_columns(rows, n_conditions) -> list:
-    "The columns that every row has; ValueError when one has others."
-    columns = list(next(iter(rows.values())))
-    for quantity, panels in rows.items():
-        if list(panels) != columns:
-            raise ValueError(f"rows[{quantity!r}] must have the columns {columns} of the first, "
-                             f"got {list(panels)}")
-        for column, values in panels.items():
-            _columns(f"rows[{quantity!r}][{column!r}]", values, n_conditions, "conditions")
-    return columns
-
-@checked
-def name_conditions(
-    ax:Axes,
-    conditions,      # names
-) -> None:
-    "The names of the conditions under the axis, slanted where they would not fit."
-    names = _names("conditions", conditions)
-    fits = max(map(len, names)) * len(names) < 28
-    ax.set_xticks(range(len(names)), names, rotation=0 if fits else 30,
-                  ha="center" if fits else "right", rotation_mode="anchor")
-    ax.set_xlim(-.5, len(names) - .5)
-
-# %% ../../nbs/lib/94_plots.ipynb #66727685
-@checked
-def plot_paired(
-    ax:Axes,
-    values,              # [seed, condition]
-    colors,              # of each condition
-    learned=None,        # [seed, condition] bool
-    levels:dict={},      # label: value to compare with
-) -> None:
-    "One panel of `plot_conditions`; what its marks and lines mean is left to `shared_key`."
-    values, levels = numbers("values", values, 2, finite=False), _levels("levels", levels)
-    if learned is None: learned = np.ones(values.shape, bool)
-    learned = _yes_no("learned", learned, values.shape)
-    colors = _colors("colors", colors, values.shape[1])
-    ax.plot(range(values.shape[1]), values.T, color="0.8", lw=.5, zorder=1)
-    for k, color in enumerate(colors):
-        for which, face in (learned[:, k], color), (~learned[:, k], "white"):
-            ax.scatter(np.full(which.sum(), k), values[which, k], s=9, facecolor=face,
-                       edgecolor=color, lw=.6, zorder=2)
-        kept = values[learned[:, k], k]
-        if np.isfinite(kept).any():
-            ax.hlines(np.nanmean(kept), k - .28, k + .28, color="k", lw=1.4, zorder=3)
-    if (~learned & np.isfinite(values)).any():
-        ax.scatter([], [], s=9, facecolor="white", edgecolor="0.4", lw=.6, label="has not learned")
-    for (name, level), style in zip(levels.items(), (":", "--", "-.", "-")):
-        ax.axhline(level, color="0.5", lw=.8, ls=style, zorder=0, label=name)
-
-# %% ../../nbs/lib/94_plots.ipynb #9b5f4d9f
-@checked
-def shared_key(
-    figure:Figure,       # of matplotlib
-) -> None:
-    "One legend under all panels, with each label once; none where nothing is labelled."
-    found = {}
-    for ax in figure.axes:
-        for handle, label in zip(*ax.get_legend_handles_labels()): found.setdefault(label, handle)
-    if found:
-        figure.legend(found.values(), found, loc="outside lower center", ncols=min(len(found), 6))

@@ -65,6 +65,8 @@ def _of_claim(folder, id, rest) -> float:
     for path in sorted(folder.glob("*.json")):
         for v in parse_json(str(path), path.read_text(encoding="utf-8"))["claims"]:
             if (v["claim"]["id"], v["beside"]) != (id, beside): continue
+            if word := next((part for part in rest if part in _WORDS), None):
+                return float(getattr(pd.Series(v["values"]), word)())
             numbers = dict(zip(("low", "high"), v["interval"])) | v
             return float(numbers[next((part for part in rest if part in numbers), "mean")])
     raise ValueError(f"{folder} has no verdict on claim {id}" + (f", {beside}" if beside else ""))

@@ -21,7 +21,7 @@ from ..networks.models import LeakyRNN
 from ..networks.params import as_params
 from ..rules.costs import l2
 from ..rules.rules import scaled
-from ..sweeps.compute import load_networks
+from ..sweeps.load import load_networks
 from ..sweeps.sweep import Sweep
 from ..tasks.base import TASKS, Task
 from ..tasks.match import Match

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from ..analyses.laziness import laziness_outcomes
-from ..base.plots import OTHER_COLORS, plot_conditions
+from ..base.conditions import plot_conditions
+from ..base.plots import OTHER_COLORS
 from ..figures.figure import Figure
 from ..networks.connectome import connectome, connectome_source
 from ..networks.initializers import gaussian
 from ..networks.structures import cell_types, chain_motif, dale, low_rank
 from ..networks.models import LeakyRNN
-from ..sweeps.compute import load_params
+from ..sweeps.load import load_params
 from ..sweeps.sweep import Sweep
 from ..tasks.base import get_task
 from ..training.optimizers import clipped_sgd, sgd

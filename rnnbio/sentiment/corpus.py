@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['UNK', 'PAD', 'POSITIVE', 'NEGATIVE', 'NOUNS', 'NEUTRAL', 'ADVERBS', 'DOUBTS', 'ASIDES', 'TREEBANK', 'GLOVE',
            'CORRECTED', 'GLOVE_OF_CORRECTED', 'EDITIONS', 'ESCAPED', 'CORPORA', 'Split', 'Corpus', 'build_corpus',
-           'generated_sentence', 'generated', 'parse_tree', 'read_treebank', 'read_vectors', 'sst', 'get_corpus']
+           'generated_sentence', 'generated', 'parse_tree', 'read_treebank', 'read_vectors', 'sst', 'corpus_source',
+           'get_corpus']
 
 # %% ../../nbs/lib/85_corpus.ipynb #9a245023
 import gzip
@@ -280,14 +281,24 @@ def sst(
     verdict; 6921, 872 and 1818 in its corrected edition."""
     one_of("n_in", str(n_in), ("50", "100", "200", "300"))
     one_of("edition", edition, ("auto", *EDITIONS))
-    if edition == "auto":
-        ours = CORRECTED.is_here and not TREEBANK.is_here and treebank is None
-        edition = "corrected" if ours else "first"
+    if edition == "auto": edition = _edition_here() if treebank is None else "first"
     name, published = EDITIONS[edition]
     splits = read_treebank(fetch(treebank or published))
     words = {word for words, _ in splits["train"] for word in words}
     known = read_vectors(fetch(glove or _vectors_of(edition, n_in)), words, n_in)
     return build_corpus(name, splits, known, seed, n_in)
+
+@checked
+def corpus_source() -> str:
+    """What can be used without a download: sst when an edition of the treebank and vectors for it
+    lie in `data_root()`, else generated. For figures, which say which of them they show."""
+    edition = _edition_here()
+    here = EDITIONS[edition][1].is_here and _vectors_of(edition, 100).is_here
+    return "sst" if here else "generated"
+
+def _edition_here() -> str:
+    "The corrected one where that alone lies here, else the first, which can be fetched."
+    return "corrected" if CORRECTED.is_here and not TREEBANK.is_here else "first"
 
 def _vectors_of(edition:str, n_in:int) -> File:
     "All of GloVe, or the part that is as good for this edition, where only that is at hand."

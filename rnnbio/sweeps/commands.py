@@ -12,7 +12,8 @@ import sys
 from functools import partial
 from pathlib import Path
 from ..base.checks import count, parse_json, shown
-from .compute import by_key, compute, failure, import_all
+from .cluster import import_all
+from .compute import by_key, compute, failure
 from ..base.machine import pick_device
 from ..figures.report import write_report
 from .runs import Run

@@ -24,7 +24,8 @@ from fastcore.basics import patch
 from ..base.checks import (checked, count, known_options, numbers, one_of, parse_json, plain,
                                 real,
                            shown, text)
-from .compute import (client_of, compute, run_bytes, scratch_bytes, seconds_per_run,
+from .cluster import client_of
+from .compute import (compute, run_bytes, scratch_bytes, seconds_per_run,
                                    together)
 from ..base.curves import final_loss
 from ..base.help import arguments_of

@@ -9,7 +9,7 @@ __all__ = ['taught']
 from dataclasses import dataclass
 from ..base.checks import shown
 from ..base.trials import Trials
-from .compute import load_networks
+from .load import load_networks
 from ..tasks.base import TASKS
 from ..tasks.wrappers import Wrapped
 from ..training.teacher import Taught
