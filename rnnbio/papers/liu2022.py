@@ -8,6 +8,7 @@ __all__ = ['TITLES', 'SETTINGS', 'APPROXIMATE', 'THEORY', 'LABELS', 'COLORS', 'L
            'at_equal_loss', 'spread', 'shared']
 
 # %% ../../nbs/liu2022/common.ipynb #d2822eaa
+from functools import cache
 import numpy as np
 import pandas as pd
 import torch
@@ -83,6 +84,7 @@ def train(
     return Sweep(**ours | SETTINGS[name] | other).run(fig.device)
 
 # %% ../../nbs/liu2022/common.ipynb #1d43bc43
+@cache
 def trials_of(
     name:str,        # of the task
 ) -> dict[str, Trials]:
