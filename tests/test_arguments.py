@@ -378,7 +378,7 @@ NOT_FOR_USERS = (
     r"connections\.find_file",
     r"base\.Task",
     r"(fit|state)\.|train\.Interrupted|settings\.(takes|names|rule_of)|(registry|help)\.|measures\.|schuessler\.(?!Mapping)",
-    r"(compute|cluster)\.",
+    r"(compute|cluster|load)\.",
     r"commands\.",
     r"trials\.unlike",
 )

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from rnnbio.all import *
 
-curvlinops = pytest.importorskip("curvlinops", reason="pip install curvlinops-for-pytorch")
+curvlinops = pytest.importorskip("curvlinops", reason="needs curvlinops: pip install -e '.[oracles]'")
 
 TASKS_HERE = {"digits": dict(source="mnist-5k"), "mapping": dict(duration=6.)}    # one of each loss
 GROUPS = ("W_h", "W_x", "b", "w", "b_out")
