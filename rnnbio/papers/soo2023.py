@@ -5,10 +5,12 @@
 # %% auto #0
 __all__ = ['DT', 'TAU', 'TAU_NOISE', 'NOISE', 'VARIANTS', 'QUARTER', 'METHODS', 'METHOD_COLORS', 'KIND_COLORS', 'ANNEALED',
            'BLOCK', 'LEVEL', 'MIXED', 'network', 'learning', 'kind_of', 'skip_of', 'method', 'train', 'steps_to',
-           'middle_mean', 'score_under', 'update_flops', 'flops']
+           'middle_mean', 'score_under', 'update_flops', 'flops', 'outcomes', 'chosen', 'of_networks', 'waited',
+           'curves', 'plot_reached']
 
-# %% ../../nbs/soo2023/common.ipynb #30518507
-from functools import cache, partial
+# %% ../../nbs/soo2023/common.ipynb #29208003
+from dataclasses import replace
+from functools import partial
 import numpy as np
 import pandas as pd
 import torch
@@ -120,7 +122,7 @@ def method(
     skip = skip_of(name, dt, variant)
     return dict(skips=(skip,) if skip else (), schedule=tuple(s for s in found if s.at < steps))
 
-# %% ../../nbs/soo2023/common.ipynb #dbc2c020
+# %% ../../nbs/soo2023/common.ipynb #73028528
 LEVEL = .99       # the criterion
 
 @checked
@@ -149,9 +151,9 @@ def train(
 def steps_to(
     runs:xr.Dataset,      # of `train`
 ) -> np.ndarray:          # updates until the criterion [seed]; NaN: not within the training
-    "When each network got there."
-    reached = runs.stopped.values.astype(float)
-    return np.where(reached > 0, reached, np.nan)
+    "When each network got there first."
+    there = (runs.score >= LEVEL).transpose("seed", "evaluated").values
+    return np.where(there.any(1), runs.evaluated.values[there.argmax(1)], np.nan)
 
 @checked
 def middle_mean(
@@ -162,7 +164,7 @@ def middle_mean(
     cut = int(.1 * len(held))
     return np.sort(held, 0)[cut:len(held) - cut].mean(0)
 
-# %% ../../nbs/soo2023/common.ipynb #c3ce583d
+# %% ../../nbs/soo2023/common.ipynb #774b7cd2
 MIXED = .5       # beta of the scores under modified dynamics
 
 def score_under(
@@ -170,13 +172,13 @@ def score_under(
     model:LeakyRNN,
     params,
     task:Ring,
-    n_trials:int=200,
+    n_trials:int=50,   # with a skip every state is kept: 200 of them would be much
     step:int=2**31 + 1,  # which noise: none of training's
     beta:float=MIXED,
 ) -> torch.Tensor:       # [run]
     "Performance without jitter under the dynamics of a method's first stage."
     kind, theta = kind_of(name, task.dt)
-    task = Ring(task.which, task.variant, task.dt, jitter=0.)
+    task = replace(task, jitter=0.)
     if kind == "CD": model, task = model.coarser(theta), task.coarser(theta)
     trials = task.sample(n_trials, 2**31, 0).to(params.dtype, params.device)
     skip = skip_of(name, task.dt, task.variant)
@@ -227,3 +229,70 @@ def flops(
         found.append(found[-1] + len(part.steps) * update_flops(part.task, n_hidden, skip=skip))
         done.append(part.steps.stop)
     return np.where(np.isnan(steps), np.nan, np.interp(steps, done, found))
+
+# %% ../../nbs/soo2023/common.ipynb #773438dd
+def outcomes(
+    fig:Figure,          # which also counts them
+    runs:xr.Dataset,     # of `train`
+    task:str,
+    **labels,            # method="SCTT40"
+) -> pd.DataFrame:       # seed, step, score, reached, diverged, seconds, task and labels
+    "What became of the networks of a cell."
+    fig.tally(runs, Ring(task).references()["fixating"], task=task, **labels)
+    score = runs.score.rename(evaluated="step").to_series().rename("score").dropna().reset_index()
+    each = dict(seed=runs.seed.values, reached=steps_to(runs), seconds=runs.seconds.values,
+                diverged=runs.diverged.values >= 0)
+    table = score[["seed", "step", "score"]].merge(pd.DataFrame(each), how="right", on="seed")
+    return table.assign(task=task, **labels)
+
+def chosen(
+    table:pd.DataFrame,
+    **which,             # task="dgo", method="control"
+) -> pd.DataFrame:
+    "The rows with these labels."
+    return table[np.logical_and.reduce([table[name] == value for name, value in which.items()])]
+
+def of_networks(
+    table:pd.DataFrame,  # of `outcomes`
+    what:str,            # reached, seconds
+    **which,
+) -> np.ndarray:         # [seed]
+    "A number that each network has once."
+    return chosen(table, **which).groupby("seed")[what].first().to_numpy(float)
+
+def waited(
+    table:pd.DataFrame,
+    end:int,             # of the training
+    **which,
+) -> np.ndarray:         # [seed]; NaN: diverged
+    "Updates until the criterion; who never got there has waited to the end."
+    lost = of_networks(table, "diverged", **which) > 0
+    found = of_networks(table, "reached", **which)
+    return np.where(np.isnan(found), np.where(lost, np.nan, end), found)
+
+def curves(
+    table:pd.DataFrame,
+    what:str="score",
+    **which,
+) -> pd.DataFrame:       # [seed, step]; NaN once a network has stopped
+    "Learning curves."
+    return chosen(table, **which).pivot(index="seed", columns="step", values=what)
+
+# %% ../../nbs/soo2023/common.ipynb #8a2edbb6
+def plot_reached(
+    ax,
+    found:dict,          # label: updates, FLOPs, ... until the criterion [seed]; NaN: never
+    colors:list,         # one for each label
+    ends:list,           # likewise: what the whole training took
+) -> None:
+    "A dot for each network, its median as a line; who never got there as a hollow triangle at the end."
+    for i, (values, color, end) in enumerate(zip(found.values(), colors, ends)):
+        aside = i + .5 * (np.arange(len(values)) / max(len(values) - 1, 1) - .5)
+        there = np.isfinite(values)
+        ax.plot(aside[there], values[there], "o", color=color, ms=2.5)
+        ax.plot(aside[~there], np.full((~there).sum(), end), "^", mfc="none", color=color, ms=3.5)
+        if there.mean() > .5:
+            middle = np.median(np.where(there, values, np.inf))
+            ax.plot([i - .32, i + .32], [middle] * 2, color=color, lw=1.4)
+    ax.set_yscale("log")
+    ax.set_xticks(range(len(found)), [*found], rotation=90)
