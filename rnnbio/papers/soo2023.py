@@ -8,9 +8,8 @@ __all__ = ['DT', 'TAU', 'TAU_NOISE', 'NOISE', 'VARIANTS', 'QUARTER', 'METHODS', 
            'middle_mean', 'score_under', 'update_flops', 'flops', 'outcomes', 'chosen', 'of_networks', 'waited',
            'curves', 'plot_reached']
 
-# %% ../../nbs/soo2023/common.ipynb #29208003
+# %% ../../nbs/soo2023/common.ipynb #c17d5040
 from dataclasses import replace
-from functools import partial
 import numpy as np
 import pandas as pd
 import torch
@@ -164,7 +163,7 @@ def middle_mean(
     cut = int(.1 * len(held))
     return np.sort(held, 0)[cut:len(held) - cut].mean(0)
 
-# %% ../../nbs/soo2023/common.ipynb #774b7cd2
+# %% ../../nbs/soo2023/common.ipynb #bfc03824
 MIXED = .5       # beta of the scores under modified dynamics
 
 def score_under(
@@ -187,9 +186,20 @@ def score_under(
         mixed = model(params, trials.inputs, step, skips_of((skip,), beta, trials))[1]
     return task.score(mixed, trials)
 
-def _measured(name, model, start, params, draw): return score_under(name, model, params, draw.task)
+@MEASURES.add(name="score_control")
+def _score_control(model, start, params, draw):
+    "The true score, on the trials of the next two [run]."
+    return score_under("control", model, params, draw.task)
 
-for _name in METHODS: MEASURES.add(name=f"score_{_name}")(partial(_measured, _name))
+@MEASURES.add(name="score_SCTT40")
+def _score_SCTT40(model, start, params, draw):
+    "Performance while SCTT40 mixes half [run]."
+    return score_under("SCTT40", model, params, draw.task)
+
+@MEASURES.add(name="score_DASC40")
+def _score_DASC40(model, start, params, draw):
+    "Performance while DASC40 mixes half [run]."
+    return score_under("DASC40", model, params, draw.task)
 
 # %% ../../nbs/soo2023/common.ipynb #1ef46a3e
 def update_flops(
