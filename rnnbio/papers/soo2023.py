@@ -8,7 +8,7 @@ __all__ = ['DT', 'TAU', 'TAU_NOISE', 'NOISE', 'VARIANTS', 'QUARTER', 'METHODS', 
            'middle_mean', 'score_under', 'update_flops', 'flops', 'outcomes', 'chosen', 'of_networks', 'waited',
            'curves', 'plot_reached']
 
-# %% ../../nbs/soo2023/common.ipynb #c17d5040
+# %% ../../nbs/soo2023/common.ipynb #781b6a75
 from dataclasses import replace
 import numpy as np
 import pandas as pd
@@ -26,11 +26,11 @@ from ..rules.rules import answers
 from ..sweeps.sweep import Sweep
 from ..tasks.ring import KINDS, Ring
 from ..training.optimizers import adam
-from ..training.schedule import parts, stage, until
+from ..training.schedule import stage, until
 
-# %% ../../nbs/soo2023/common.ipynb #b37f3db0
+# %% ../../nbs/soo2023/common.ipynb #96f8ac6e
 DT, TAU, TAU_NOISE, NOISE = 5., 100., 100., .1      # ms, ms, ms, size
-VARIANTS = {"code": 50., "paper": 100.}             # tau of the units that neither hear nor are read
+VARIANTS = {"code": 50., "paper": 100.}      # tau of units that neither hear nor are read
 
 @checked
 def network(
@@ -121,7 +121,7 @@ def method(
     skip = skip_of(name, dt, variant)
     return dict(skips=(skip,) if skip else (), schedule=tuple(s for s in found if s.at < steps))
 
-# %% ../../nbs/soo2023/common.ipynb #73028528
+# %% ../../nbs/soo2023/common.ipynb #2f84ed01
 LEVEL = .99       # the criterion
 
 @checked
@@ -147,6 +147,7 @@ def train(
     ours |= method(name, fig.steps, fig.dt, n, beta, annealed, variant)
     return Sweep(**ours | other).run(fig.device).squeeze("alpha", drop=True)
 
+# %% ../../nbs/soo2023/common.ipynb #8e47b241
 def steps_to(
     runs:xr.Dataset,      # of `train`
 ) -> np.ndarray:          # updates until the criterion [seed]; NaN: not within the training
@@ -201,7 +202,7 @@ def _score_DASC40(model, start, params, draw):
     "Performance while DASC40 mixes half [run]."
     return score_under("DASC40", model, params, draw.task)
 
-# %% ../../nbs/soo2023/common.ipynb #1ef46a3e
+# %% ../../nbs/soo2023/common.ipynb #e16d6536
 def update_flops(
     task:Ring,           # in steps of its dt, without jitter
     n_hidden:int,
@@ -231,16 +232,17 @@ def flops(
     "What so many updates take."
     steps = np.asarray(steps, float)
     most, task = int(np.nanmax(steps, initial=1)) + 1, Ring(which, dt=dt, jitter=0.)
-    how = method(name, most, dt, n, annealed=annealed)
-    net = LeakyRNN(1, 1, 1, form="rate_outer")
-    found, done = [0.], [0]
-    for part in parts(net, task, how["schedule"], most):
-        skip = how["skips"][0] if how["skips"] and part.beta < 1 else None
-        found.append(found[-1] + len(part.steps) * update_flops(part.task, n_hidden, skip=skip))
-        done.append(part.steps.stop)
+    stages = method(name, most, dt, n, annealed=annealed)["schedule"] or (stage(0, beta=1.),)
+    found, done, coarse, beta = [0.], [0], 1, 1.
+    for now, end in zip(stages, [*(later.at for later in stages[1:]), most]):
+        coarse, beta = now.coarse or coarse, beta if now.beta is None else now.beta
+        skip = skip_of(name, dt) if beta < 1 else None
+        each = update_flops(task.coarser(coarse), n_hidden, skip=skip)
+        found.append(found[-1] + (end - now.at) * each)
+        done.append(end)
     return np.where(np.isnan(steps), np.nan, np.interp(steps, done, found))
 
-# %% ../../nbs/soo2023/common.ipynb #773438dd
+# %% ../../nbs/soo2023/common.ipynb #46ff0e75
 def outcomes(
     fig:Figure,          # which also counts them
     runs:xr.Dataset,     # of `train`
@@ -255,12 +257,14 @@ def outcomes(
     table = score[["seed", "step", "score"]].merge(pd.DataFrame(each), how="right", on="seed")
     return table.assign(task=task, **labels)
 
+# %% ../../nbs/soo2023/common.ipynb #265f82e5
 def chosen(
     table:pd.DataFrame,
     **which,             # task="dgo", method="control"
 ) -> pd.DataFrame:
     "The rows with these labels."
-    return table[np.logical_and.reduce([table[name] == value for name, value in which.items()])]
+    for name, value in which.items(): table = table[table[name] == value]
+    return table
 
 def of_networks(
     table:pd.DataFrame,  # of `outcomes`
@@ -288,14 +292,14 @@ def curves(
     "Learning curves."
     return chosen(table, **which).pivot(index="seed", columns="step", values=what)
 
-# %% ../../nbs/soo2023/common.ipynb #8a2edbb6
+# %% ../../nbs/soo2023/common.ipynb #0c244420
 def plot_reached(
     ax,
     found:dict,          # label: updates, FLOPs, ... until the criterion [seed]; NaN: never
     colors:list,         # one for each label
     ends:list,           # likewise: what the whole training took
 ) -> None:
-    "A dot for each network, its median as a line; who never got there as a hollow triangle at the end."
+    "A dot for each network, a line at their median; a triangle at the end: never got there."
     for i, (values, color, end) in enumerate(zip(found.values(), colors, ends)):
         aside = i + .5 * (np.arange(len(values)) / max(len(values) - 1, 1) - .5)
         there = np.isfinite(values)
