@@ -37,7 +37,8 @@ class LeakyRNN:
     alpha:float|tuple = 0.8
     activation:str = "relu"     # relu, tanh or linear
     # biases b and b_out, as in yang2020's notebook; zhang2024's Eq. 1 has none (False), liu2022's
-    # code that of the outputs alone ("output"), from 0, soo2023's that of the units ("units"), normal
+    # code that of the outputs alone ("output"), from 0, soo2023's that of the units alone, normal
+    # ("units")
     bias:bool|str = True
     form:str = "current"        # current, rate or rate_outer: where the leak stands
     readout:str = "linear"      # of the outputs: linear or sigmoid

@@ -183,7 +183,8 @@ class Ring(Task):
         varied = sum(name in JITTERED for name in periods)
         counted = sum(durations[name] for name in periods[1:])
         vars(self).update(
-            kind=kind, dt=dt, delay=delay, step_ms=dt, periods=periods, lengths=lengths, jitter_steps=j,
+            kind=kind, dt=dt, delay=delay, step_ms=dt, periods=periods, lengths=lengths,
+            jitter_steps=j,
             wait=whole(WAIT), padded=j > 0, steps=sum(lengths.values()) + varied * max(j - 1, 0),
             share=1 - DURATIONS["response"] / counted)
 
