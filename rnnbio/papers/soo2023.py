@@ -147,7 +147,7 @@ def train(
     ours |= method(name, fig.steps, fig.dt, n, beta, annealed, variant)
     return Sweep(**ours | other).run(fig.device).squeeze("alpha", drop=True)
 
-# %% ../../nbs/soo2023/common.ipynb #8e47b241
+# %% ../../nbs/soo2023/common.ipynb #bb7d5f65
 def steps_to(
     runs:xr.Dataset,      # of `train`
 ) -> np.ndarray:          # updates until the criterion [seed]; NaN: not within the training
@@ -160,7 +160,8 @@ def middle_mean(
     score,                # [seed, evaluation]; NaN once a run has stopped
 ) -> np.ndarray:          # [evaluation]
     "The paper's score of many networks: the mean without the lowest and the highest tenth."
-    held = pd.DataFrame(np.asarray(score, float)).ffill(axis=1).to_numpy()
+    # who diverged before it had any has none
+    held = pd.DataFrame(np.asarray(score, float)).ffill(axis=1).fillna(0.).to_numpy()
     cut = int(.1 * len(held))
     return np.sort(held, 0)[cut:len(held) - cut].mean(0)
 
@@ -257,7 +258,7 @@ def outcomes(
     table = score[["seed", "step", "score"]].merge(pd.DataFrame(each), how="right", on="seed")
     return table.assign(task=task, **labels)
 
-# %% ../../nbs/soo2023/common.ipynb #265f82e5
+# %% ../../nbs/soo2023/common.ipynb #c528aa39
 def chosen(
     table:pd.DataFrame,
     **which,             # task="dgo", method="control"
@@ -290,7 +291,8 @@ def curves(
     **which,
 ) -> pd.DataFrame:       # [seed, step]; NaN once a network has stopped
     "Learning curves."
-    return chosen(table, **which).pivot(index="seed", columns="step", values=what)
+    found = chosen(table, **which).pivot(index="seed", columns="step", values=what)
+    return found.loc[:, found.columns.notna()]
 
 # %% ../../nbs/soo2023/common.ipynb #0c244420
 def plot_reached(
