@@ -167,7 +167,7 @@ def _take_gradient(room, step, spots, N, I, g):
                 for i in range(B): g[b_out + o] += room.error[t, i, o]
 
 # %% ../../nbs/lib/87_kernels_compiled.ipynb #e0740200
-OPTIMIZERS = {"adam": 0, "sgd": 1}      # codes
+OPTIMIZERS = {"adam": 0, "sgd": 1, "keras adam": 2}      # codes
 
 @nb.njit(**JIT)
 def _adam(theta, g, m, v, moved, rate, n, beta1, beta2, eps):
@@ -200,7 +200,8 @@ def _move(theta, g, moved, q, k, updates):
     for i in range(len(l1)): g[i] += l1[i] * np.sign(theta[i]) + l2[i] * theta[i]
     for i in range(len(g) if len(absent) else 0):
         if absent[k, i]: g[i] = 0
-    if updates.optimizer == 0: _adam(theta, g, m, updates.v[k], moved, rate, n, a, b, c)
+    if updates.optimizer == 2: c /= np.sqrt(1 - b**n)      # Keras adds it before the correction
+    if updates.optimizer != 1: _adam(theta, g, m, updates.v[k], moved, rate, n, a, b, c)
     else: _sgd(theta, g, m, moved, rate, a, b)
     for i in range(len(g) if len(absent) else 0):
         if absent[k, i]: moved[i] = 0
@@ -228,7 +229,7 @@ def step_of(step, leak, skips, like):
         each[0, n], each[1, n], each[2, n], each[3, n] = a, 1 - a, o, 1 - o
         each[4, n], each[5, n] = (a, o) if leak else (a - a, o - o)
         each[6, n] = (1 - a) * (1 - o)
-    outer = outside.max() > 0
+    outer = np.abs(outside).max() > 0
     return Step(each[0], each[1], each[2], each[3], each[4], each[5], each[6], outer, of_rates,
                 outer or skips and of_rates, activation)
 

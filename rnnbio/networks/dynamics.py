@@ -29,12 +29,14 @@ def _keys(seeds) -> Tensor: return torch.tensor([words(seed, "noise") for seed i
 class ou:
     "Noise with a memory, an Ornstein-Uhlenbeck process (Eq. 1)."
     size:float             # standard deviation
-    tau:float              # how long it remembers, in steps: 1 or more
+    # how long it remembers, in steps: 1 or more; as Euler's steps .5 or more, where below 1 they
+    # overshoot
+    tau:float
     euler:bool = False     # sigma as in a step of Euler's method
 
     def __post_init__(self):
         real("size", self.size, 0)
-        real("tau", self.tau, 1)
+        real("tau", self.tau, .5 if self.euler else 1)
 
     def numbers(self,
         seeds:tuple,       # of the runs

@@ -37,7 +37,8 @@ class LeakyRNN:
     alpha:float|tuple = 0.8
     activation:str = "relu"     # relu, tanh or linear
     # biases b and b_out, as in yang2020's notebook; zhang2024's Eq. 1 has none (False), liu2022's
-    # code that of the outputs alone ("output"), from 0
+    # code that of the outputs alone ("output"), from 0, soo2023's that of the units alone, normal
+    # ("units")
     bias:bool|str = True
     form:str = "current"        # current, rate or rate_outer: where the leak stands
     readout:str = "linear"      # of the outputs: linear or sigmoid
@@ -45,13 +46,19 @@ class LeakyRNN:
 
     def __post_init__(self):
         for name in ("n_in", "n_hidden", "n_out"): count(name, getattr(self, name))
-        if isinstance(self.bias, str) and self.bias != "output":
-            raise ValueError(f"bias must be True or False, or 'output', got {self.bias!r}")
+        if isinstance(self.bias, str) and self.bias not in ("units", "output"):
+            raise ValueError("bias must be True or False, or 'units' or 'output', got "
+                             f"{self.bias!r}")
         one_of("activation", self.activation, ACTIVATIONS)
         one_of("form", self.form, FORMS)
         one_of("readout", self.readout, READOUTS)
         vars(self).update(alpha=leak_of(self.alpha, self.n_hidden),
                           noise=None if self.noise is None else NOISES.of(self.noise))
+
+    @property
+    def biases(self) -> tuple[bool, bool]:
+        "Are there b and b_out?"
+        return self.bias in (True, "units"), self.bias in (True, "output")
 
     def dynamics(self,
         like:Tensor,       # of the dtype and on the device wanted
@@ -109,16 +116,19 @@ def coarser(
     theta:int,       # so many steps in one
 ) -> LeakyRNN:
     """The same network in longer steps: what a step takes in, 1 - alpha, and how fast noise forgets
-    grow by theta (soo2023 Eq. 7). ValueError where that is no step any more."""
+    grow by theta (soo2023 Eq. 7). ValueError where that is no step any more; but steps of Euler's
+    method, as form rate_outer has, may be longer than tau (alpha below 0), and overshoot."""
     if count("theta", theta) == 1: return self       # to the last bit
     longer = lambda a: round(1 - theta * (1 - a), 12)
     alphas = self.alpha if isinstance(self.alpha, tuple) else (self.alpha,)
-    if min(map(longer, alphas)) < 0:
-        raise ValueError(f"theta must leave alpha at 0 or more: with {theta} it is "
-                         f"{min(map(longer, alphas)):.3g}, got alpha={self.alpha}")
     found = tuple(map(longer, alphas))
-    noise = self.noise and self.noise.coarser(theta)
-    return replace(self, alpha=found if isinstance(self.alpha, tuple) else found[0], noise=noise)
+    if min(found) < 0 and self.form != "rate_outer":
+        raise ValueError(f"theta must leave alpha at 0 or more: with {theta} it is "
+                         f"{min(found):.3g}, got alpha={self.alpha}")
+    made = replace(self, noise=self.noise and self.noise.coarser(theta))
+    # past the check of what a user types: there an alpha below 0 is a mistake
+    vars(made).update(alpha=found if isinstance(self.alpha, tuple) else found[0])
+    return made
 
 # %% ../../nbs/lib/10_models.ipynb #f547de86
 @patch
@@ -293,7 +303,9 @@ def _drawn(model, seeds, recurrent, input, output, dtype) -> Params:
                             f"{shown(draws)}")
     weights = dict(W_h=recurrent(n, seeds), W_x=input(n, seeds, model.n_in, "input"),
                    w=output(model.n_out, seeds, n, "output"))
-    if model.bias == "output":
+    if model.bias == "units":
+        weights |= dict(b=draw("normal", (n,), seeds, "bias/units"))
+    elif model.bias == "output":
         weights |= dict(b_out=torch.zeros(len(seeds), model.n_out, dtype=torch.float64))
     elif model.bias:
         layer = lambda rows, fan_in, stream: draw("uniform", (rows,), seeds, stream) / fan_in**.5
@@ -317,10 +329,10 @@ def check_params(model:LeakyRNN, params:Params) -> None:
     if sizes != (model.n_in, model.n_hidden, model.n_out):
         raise ValueError(f"params are of a network with (n_in, n_hidden, n_out) = {sizes}, but "
                          f"model is one with {(model.n_in, model.n_hidden, model.n_out)}")
-    wanted = model.bias is True, bool(model.bias)
-    if (there := (params.b is not None, params.b_out is not None)) != wanted:
+    there = params.b is not None, params.b_out is not None
+    if there != model.biases:
         raise ValueError(f"model has bias={model.bias}, but params "
-                         f"{'lack' if sum(there) < sum(wanted) else 'hold'} b or b_out")
+                         f"{'lack' if there < model.biases else 'hold'} b or b_out")
     for name, t in params.tensors().items():
         if not torch.isfinite(t).all():
             raise ValueError(f"{name} must be finite, got NaN or infinity in run "

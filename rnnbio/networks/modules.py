@@ -109,12 +109,12 @@ def to_rnn(
     p = params[place("run", run, len(params))].map(lambda t: t.detach().clone())
     how = dict(dtype=params.dtype, device=params.device)
     rnn = nn.RNN(model.n_in, model.n_hidden, nonlinearity=model.activation,
-                 bias=model.bias is True, **how)
-    readout = nn.Linear(model.n_hidden, model.n_out, bias=bool(model.bias), **how)
+                 bias=model.biases[0], **how)
+    readout = nn.Linear(model.n_hidden, model.n_out, bias=model.biases[1], **how)
     values = dict(weight_ih_l0=p.W_x, weight_hh_l0=p.W_h)
-    if model.bias is True: values |= dict(bias_ih_l0=p.b, bias_hh_l0=0 * p.b)
+    if model.biases[0]: values |= dict(bias_ih_l0=p.b, bias_hh_l0=0 * p.b)
     with torch.no_grad():
         for name, t in values.items(): getattr(rnn, name).copy_(t[0])
         readout.weight.copy_(p.w[0])
-        if model.bias: readout.bias.copy_(p.b_out[0])
+        if model.biases[1]: readout.bias.copy_(p.b_out[0])
     return rnn, readout

@@ -138,10 +138,10 @@ def _with_traces(model, params, trials, rule, costs, step, skips, beta):
         if rule.hop:
             told = (take * phi * direct[:, t]) @ W
             total = total + (told[..., None] * before).sum(1)
-    r, bias = model.rate(states), model.bias
+    r, (bias, bias_out) = model.rate(states), model.biases
     grads = Params(total[..., :n], total[..., n:-1], torch.einsum("ktbo,ktbi->koi", error, r),
-                   total[..., -1] if bias is True else None,
-                   error.sum((1, 2)) if bias else None,
+                   total[..., -1] if bias else None,
+                   error.sum((1, 2)) if bias_out else None,
                    seeds=params.seeds)
     for c in costs:
         if c.of != "rates" and (v := getattr(params, c.of)) is not None:

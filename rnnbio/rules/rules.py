@@ -287,8 +287,7 @@ def training_gradient(
         work = _compiled if params.device.type == "cpu" and not rule.forward else _in_torch
         loss, accuracy, grads = work(model, params, trials, rule, costs, step, skips)
         W_h, W_x, b, w, b_out = grads
-        if model.bias is not True: b = None
-        if not model.bias: b_out = None
+        b, b_out = (g if there else None for g, there in zip((b, b_out), model.biases))
         grads = Params.trusted(params.seeds, W_h=W_h, W_x=W_x, w=w, b=b, b_out=b_out)
         return loss, accuracy, weight_push(costs, params, grads)
 

@@ -118,7 +118,7 @@ class Run(Training):
     # of its state a unit keeps so much per step: 1 - dt/tau; one number, or one for each unit
     alpha:float|tuple = .8
     activation:str = "relu"         # relu, tanh or linear
-    bias:bool|str = True            # of units and outputs; or "output": of these alone, from 0
+    bias:bool|str = True            # of both; "output": outputs alone, from 0; "units": units alone
     form:str = "current"            # current, rate or rate_outer: where the leak stands
     readout:str = "linear"          # of the outputs: linear or sigmoid
     noise:object = None             # within: ou(size, tau), white(size), or None
@@ -143,10 +143,10 @@ class Run(Training):
         if (self.every is None) != (not self.measures):
             raise ValueError(f"every and measures go together, got every={self.every!r} and "
                              f"measures={self.measures!r}")
-        lacks = {"b", "b_out"} if not self.bias else {"b"} if self.bias == "output" else set()
-        if lacks & set(self.trained or ()):
+        bias = dict(zip(("b", "b_out"), (model := self.model(1, 1)).biases))
+        if not all(bias.get(name, True) for name in self.trained or ()):
             raise ValueError(f"trained={self.trained} names a bias that bias={self.bias} lacks")
-        vars(self).update({name: getattr(self.model(1, 1), name) for name in ("alpha", "noise")})
+        vars(self).update({name: getattr(model, name) for name in ("alpha", "noise")})
         if self.task_options or is_environment(self.task): _check_options(self)
 
     def _name_task(self) -> None:

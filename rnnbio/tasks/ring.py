@@ -149,6 +149,7 @@ class Ring(Task):
     variant:str = "code"     # of soo2023: code, or paper (its words: true non-match)
     dt:float = 5.            # step in ms; durations are truncated to steps
     jitter:float = 100.      # of periods, ms; soo2023 tests without, 0
+    delay:float = 1000.      # in ms, in tasks that have one
 
     name, loss, timed = "ring", "squared error", True
     n_in, n_out = 1 + 2 * CHANNELS + 20, 1 + CHANNELS
@@ -172,13 +173,18 @@ class Ring(Task):
         one_of("variant", self.variant, ("code", "paper"))
         dt = real("dt", self.dt, 1e-9, 200.000001, f"the first {WAIT} ms must hold a step")
         jitter = real("jitter", self.jitter, 0, 300, "what counts must not vanish")
+        delay = real("delay", self.delay, jitter + dt, 1e6, "it must hold a step and the jitter")
+        if kind.type == "A" and delay != DURATIONS["delay"]:
+            raise ValueError(f"delay goes with tasks that have one, not {self.which}; got {delay}")
+        durations = DURATIONS | dict(delay=delay)
         whole = lambda ms: int(ms / dt + 1e-9)
         periods, j = PERIODS[kind.type], whole(jitter)
-        lengths = {name: whole(DURATIONS[name]) for name in periods}
+        lengths = {name: whole(durations[name]) for name in periods}
         varied = sum(name in JITTERED for name in periods)
-        counted = sum(DURATIONS[name] for name in periods[1:])
+        counted = sum(durations[name] for name in periods[1:])
         vars(self).update(
-            kind=kind, dt=dt, step_ms=dt, periods=periods, lengths=lengths, jitter_steps=j,
+            kind=kind, dt=dt, delay=delay, step_ms=dt, periods=periods, lengths=lengths,
+            jitter_steps=j,
             wait=whole(WAIT), padded=j > 0, steps=sum(lengths.values()) + varied * max(j - 1, 0),
             share=1 - DURATIONS["response"] / counted)
 

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 import torch
 from torch import Tensor
-from ..base.checks import checked, real
-from ..base.registry import Registry
+from ..base.checks import checked, flag, real
+from ..base.registry import Registry, later
 
 # %% ../../nbs/lib/60_optimizers.ipynb #3acda8e6
 OPTIMIZERS = Registry("optimizer")
@@ -29,8 +29,10 @@ class adam:
     beta1:float = .9
     beta2:float = .999
     eps:float = 1e-8
+    keras:bool = later(False)      # is eps added before the bias correction, as Keras does?
 
     def __post_init__(self):
+        flag("keras", self.keras)
         for name, below in ("beta1", (1,)), ("beta2", (1,)), ("eps", ()):
             real(name, getattr(self, name), 0, *below)
 
@@ -44,7 +46,8 @@ class adam:
         m, v = (kept_in(memory, name, g) for name in ("m", "v"))
         m.mul_(self.beta1).add_(g, alpha=1 - self.beta1)
         v.mul_(self.beta2).addcmul_(g, g, value=1 - self.beta2)
-        return m / (v / (1 - self.beta2**n)).sqrt_().add_(self.eps).mul_(self.beta1**n - 1)
+        eps = self.eps / (1 - self.beta2**n)**.5 if self.keras else self.eps
+        return m / (v / (1 - self.beta2**n)).sqrt_().add_(eps).mul_(self.beta1**n - 1)
 
 # %% ../../nbs/lib/60_optimizers.ipynb #25b045b5
 @OPTIMIZERS.add
@@ -91,7 +94,9 @@ def optimizer_numbers(optimizer) -> tuple|None:
     what it remembers; None: they do not know it."""
     kind, momentum = type(optimizer), getattr(optimizer, "momentum", 0)
     kept = ("m",) if momentum else ()
-    if kind is adam: return "adam", optimizer.beta1, optimizer.beta2, optimizer.eps, ("m", "v")
+    if kind is adam:
+        name = "keras adam" if optimizer.keras else "adam"
+        return name, optimizer.beta1, optimizer.beta2, optimizer.eps, ("m", "v")
     if kind is sgd: return "sgd", momentum, math.inf, 0., kept
     if kind is clipped_sgd: return "sgd", momentum, optimizer.norm, 0., kept
     return None
