@@ -30,7 +30,7 @@ from .networks.modules import Network, from_modules, from_rnn, to_rnn
 from .networks.params import Params, as_params
 from .networks.structures import (
     SIZES, cell_types, chain_motif, dale, density, effective_rank, eigenvalue_sizes, low_rank,
-    soft_rank, sparse, structured)
+    outlier, soft_rank, sparse, structured)
 
 # rules
 from .rules.costs import COSTS, l1, l2

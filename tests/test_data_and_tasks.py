@@ -29,7 +29,7 @@ from rnnbio.tasks.digits import MNIST, digits_source, read_mnist, read_part
 from rnnbio.networks.initializers import directions, gaussian, uniform
 from rnnbio.networks.structures import (
     HYPEREXCITABLE, cell_types, chain_motif, dale, density, effective_rank, eigenvalue_sizes,
-    low_rank, of_finite, soft_rank, sparse, structured)
+    low_rank, of_finite, outlier, soft_rank, sparse, structured)
 from rnnbio.networks.models import LeakyRNN
 from rnnbio.tasks.timing import draw_durations, read_timing
 from rnnbio.sentiment.corpus import (
@@ -515,6 +515,7 @@ def drawn():
         low_rank(3),
         soft_rank(0.7),
         sparse(0.3),
+        outlier(0.3, 2.1),
         dale(balance="row"),
         chain_motif(density=0.5),
         connectome("surrogate", p0=0.5),

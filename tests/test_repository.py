@@ -214,8 +214,8 @@ def test_figures_restore_their_style_only():
 FLOORS = [
     {"base": "help checks registry history machine threads seeds data trials curves plots "
              "conditions"},
-    {"tasks": "base romo schuessler timing neurogym environments pattern digits match wrappers "
-              "ring reversal",
+    {"tasks": "base romo schuessler timing neurogym environments pattern digits match hold "
+              "wrappers ring reversal",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
      "figures": "statistics claims figure prose report"},
     {"networks": "params initializers structures dynamics models modules connections connectome "

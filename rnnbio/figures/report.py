@@ -27,7 +27,9 @@ _HEAD = (
     "claim its words, with a warning where the source that made the result did not have it yet. "
     "*Reduced*: smaller than the paper's own setting, which `PROFILE=full` has. In the pictures an "
     "open mark whose interval lies beyond the margin has lost seeds, counted against the claim, or "
-    "a corrected p of .05 or more.")
+    "a corrected p of .05 or more. What stands under `beyond`, last, are hypotheses of our own, "
+    "which no paper claims: *reproduced* says that one held, *not reproduced* that it failed.")
+_OWN = "beyond"          # no paper, but questions of ours
 _VERDICTS = "reproduced", "not reproduced", "inconclusive", "not judged yet"
 
 # %% ../../nbs/lib/81_report.ipynb #b9f75db2
@@ -37,10 +39,15 @@ def report_text(
 ) -> str:
     "Every claim with its verdict, as Markdown."
     papers = {path.parent.name: _judged(root, path)
-              for path in sorted((root / "nbs").glob("*/claims.toml"))}
+              for path in _claim_files(root)}
     lines = ["# Claims and verdicts", "", _HEAD, "", *_summary(root, papers), ""]
     for paper, judged in papers.items(): lines += _of_paper(root, paper, *judged)
     return "\n".join(lines)
+
+def _claim_files(root) -> list[Path]:
+    "Of papers by their names, then of our own questions."
+    files = (root / "nbs").glob("*/claims.toml")
+    return sorted(files, key=lambda path: (path.parent.name == _OWN, path.parent.name))
 
 def _judged(root, path) -> tuple[dict, dict, list, list]:
     "A paper's claims, their verdicts by id, and what its figures say, ours and with other seeds."
@@ -83,18 +90,21 @@ def _summary(root, papers) -> list[str]:
         counts = Counter(_ours(root, claim, found.get(id, ()))
                          for id, claim in claims.items())
         rows.append([paper, *(counts[verdict] for verdict in _VERDICTS)])
-    rows.append(["**all**", *map(sum, zip(*(row[1:] for row in rows)))])
+    of_papers = [row[1:] for row in rows if row[0] != _OWN]
+    rows.insert(len(of_papers), ["**all papers**", *map(sum, zip(*of_papers))])
     return ["| | " + " | ".join(_VERDICTS) + " |", "|---|" + "--:|" * len(_VERDICTS),
             *("| " + " | ".join(map(str, row)) + " |" for row in rows)]
 
 # %% ../../nbs/lib/81_report.ipynb #b0dde22f
-def _sentences(root, claims, found) -> str:
-    "How a paper stands."
+def _sentences(root, paper, claims, found) -> str:
+    "How a paper stands, or our own questions."
+    what, held, not_held = (("hypotheses", "held", "Failed") if paper == _OWN else
+                            ("claims", "are reproduced", "Not reproduced"))
     by = {verdict: [] for verdict in _VERDICTS}
     for id, claim in claims.items(): by[_ours(root, claim, found.get(id, ()))].append(id)
-    first = f"Of {len(claims)} claims {len(by['reproduced'])} are reproduced."
+    first = f"Of {len(claims)} {what} {len(by['reproduced'])} {held}."
     failed = "; ".join(f"{id} ({claims[id].claim.rstrip('.')})" for id in by["not reproduced"])
-    second = f"Not reproduced: {failed}." if failed else "None fails."
+    second = f"{not_held}: {failed}." if failed else "None fails."
     main = {id: _main(found[id]) for id in by["inconclusive"]}
     most = {"up to 20 seeds": 20, "up to 100": 100, "up to 1000": 1000, "more": np.inf}
     settled = {words: [] for words in most}
@@ -177,7 +187,7 @@ def _of_paper(root, paper, claims, found, figures, again) -> list[str]:
               for facts in figures for check in facts.get("checks", ())]
     head = ["claim", "statistic", "expected", "mean and interval", "p", "verdict",
             "the paper says", "figure", "written"]
-    return [f"## {paper}", "", _sentences(root, claims, found), "",
+    return [f"## {paper}", "", _sentences(root, paper, claims, found), "",
             f"![claims of {paper}]({paper}/claims.png)", "", *_table(head, rows), "",
             *_folded("Under another choice than ours",
                      _table(["claim", "choice", *head[3:6]], beside) if beside else []),
@@ -197,7 +207,8 @@ def _row(root, paper, claim, verdicts, others) -> str:
     link, _ = _link(root, paper, claim.figure)
     bar = claim.statistic.replace("|", "\\|")
     head = f"**{claim.id}.** {claim.claim} | {bar} | {claim.expect} {claim.margin:g}"
-    tail = f"{claim.paper or '(our check)'} | {link}"
+    nothing = "(our question)" if paper == _OWN else "(our check)"
+    tail = f"{claim.paper or nothing} | {link}"
     if v := _main(verdicts):
         return (f"| {head} | {_number(v)} | {_p(v, claim)} | {_words(v, others)} | {tail} | "
                 f"{_when(v)} |")
@@ -277,7 +288,7 @@ def write_report() -> None:
     path on standard output."""
     root = project_root()
     folder = root / "figures" / "paper"
-    for path in sorted((root / "nbs").glob("*/claims.toml")):
+    for path in _claim_files(root):
         claims, found, *_ = _judged(root, path)
         if not found: continue
         picture = _forest(claims, found)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIZES', 'MATCHED', 'HYPEREXCITABLE', 'of_finite', 'eigenvalue_sizes', 'effective_rank', 'density', 'structured',
-           'low_rank', 'soft_rank', 'sparse', 'cell_types', 'dale', 'chain_motif']
+           'low_rank', 'soft_rank', 'sparse', 'outlier', 'cell_types', 'dale', 'chain_motif']
 
 # %% ../../nbs/lib/12_structures.ipynb #57bbfe91
 import math
@@ -166,6 +166,31 @@ class sparse(structured):
 
     def structure(self, Z, more):
         return Z * (1 + more("uniform", Z.shape[1:], "density") < 2 * self.density)
+
+# %% ../../nbs/lib/12_structures.ipynb #b0a70002
+@INITIALIZERS.add
+@checked
+@dataclass(frozen=True)
+class outlier:
+    "A Gaussian matrix with one eigenvalue more, of a size of its own."
+    gain:float = 1.0    # of the bulk
+    size:float = 1.0    # lambda: 1 holds a value in a linear network (alpha = 0)
+
+    def __post_init__(self): real("gain", self.gain, 0), real("size", self.size)
+
+    def __call__(self,
+        n:int,                    # units
+        seeds,                    # one for each run, all different
+        n_in:int|None=None,       # the same units, or None: these matrices are square
+        stream:str="recurrent",   # the stream of random numbers
+    ) -> Tensor:                  # [run, n, n], float64
+        n, n_in = _sizes(n, n_in)
+        if n != n_in:
+            raise ValueError(f"outlier makes square matrices, from {n} units to themselves, got "
+                             f"n_in = {n_in}")
+        u = draw("normal", (n,), distinct_seeds(seeds), f"{stream}/outlier")
+        u = u / u.norm(dim=1, keepdim=True)
+        return gaussian(self.gain)(n, seeds, stream=stream) + self.size * u[:, :, None] * u[:, None]
 
 # %% ../../nbs/lib/12_structures.ipynb #a0680434
 # of a group h [n], which of the connections [n, n] are strong

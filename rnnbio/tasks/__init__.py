@@ -1,4 +1,4 @@
 """Tasks. All are loaded with the folder, so that each is known by its name."""
 from . import (
-    base, digits, environments, match, neurogym, pattern, reversal, ring, romo, schuessler,
+    base, digits, environments, hold, match, neurogym, pattern, reversal, ring, romo, schuessler,
     wrappers)
