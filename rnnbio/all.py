@@ -10,10 +10,9 @@ import xarray as xr
 
 # tasks
 from .base.trials import Trials
-from .tasks.base import TASKS, Task, as_trials, get_task, list_tasks
+from .tasks.base import TASKS, Task, as_trials, closed_loop, get_task, list_tasks
 from .tasks.digits import digits_source
 from .tasks.environments import environments
-from .tasks.reversal import closed_loop
 from .tasks.ring import ring_performance
 from .tasks.wrappers import finite, noisy, padded, shifted
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 import numba as nb
 import numpy as np
+from ..base.trials import Replies
 from . import noise, passes, vectors
 from .noise import heard_by
 from .passes import Back, Room, Skipped, Step, backward, forward
@@ -280,6 +281,7 @@ class Batches(NamedTuple):
     response:object
     place:object         # which of the runs' batches each run sees [run]
     settle:int           # steps at the start that get no credit
+    replies:Replies      # to answers: arrays, of each update in front
 
 class Draws(NamedTuple):
     "Noise (Eq. 2 of its notebook)."
@@ -383,7 +385,8 @@ def _run(k, room, step, back, heard, skipped, theta, spots, weights, start, batc
                       skipped.anchors, skipped.moves, skipped.hands)
         put_weights(room, step, W_h, W_x, w, b)
         forward(room, step, now, heard, (draws.there, draws.first, draws.keep, draws.kick),
-                draws.keys[k], draws.at + q, batches.x[q, batches.place[k]], start[k], b_out)
+                draws.keys[k], draws.at + q, batches.x[q, batches.place[k]], start[k], b_out,
+                _replies_of(batches.replies, q, batches.place[k]))
         if sigmoid: _through_sigmoid(room.y)
         if len(results.answers):
             results.answers[k] = room.y
@@ -397,6 +400,11 @@ def _run(k, room, step, back, heard, skipped, theta, spots, weights, start, batc
         g = results.grads[k]
         _take_gradient(room, step, spots if learns else _all_spots(N, I, O), N, I, g)
         if learns: _learn(k, q, mine, moved, g, loss, updates)
+
+@nb.njit(**JIT)
+def _replies_of(replies, q, r):
+    asks, begins, ends, shown = replies
+    return Replies(asks[q, r], begins[q, r], ends[q, r], shown[q, r])
 
 @nb.njit(**JIT)
 def _all_spots(N, I, O):
