@@ -91,7 +91,8 @@ from .base.plots import (
     plot_learning, plot_mean, plot_trial, rank_color, shade)
 from .base.conditions import name_conditions, plot_conditions, plot_paired, shared_key
 from .figures.claims import Claim, Race
-from .figures.statistics import gap_closes, interval, log_ratio, rank_correlation
+from .figures.statistics import (
+    gap_closes, interval, log_ratio, rank_correlation, wilson_interval)
 from .figures.figure import Figure
 
 # the machine
