@@ -8,10 +8,10 @@ import torch
 from rnnbio.all import *
 from rnnbio.base.threads import set_threads
 from rnnbio.networks.dynamics import skips_of
+from rnnbio.rules import rules
 from rnnbio.rules.oracles import autograd_gradient
 from rnnbio.tasks.reversal import Reversal
 from rnnbio.training import train as train_module
-from rnnbio.training import updates
 
 TASK = Reversal(dt=25.0, scale=0.25, length=3)
 MODEL = LeakyRNN(4, 6, 2, alpha=0.7, form="rate_outer", noise=ou(0.1, 5.0))
@@ -85,9 +85,8 @@ def test_updates_in_torch_are_those_of_the_compiled_pass(monkeypatch):
     params = networks(2, torch.float64)
     quick = train(MODEL, params, TASK, **TRAINING)
     monkeypatch.setattr(train_module, "compiles", lambda training, params: False)
-    rules = updates.training_gradient.__globals__
     slow = train(MODEL, params, TASK, **TRAINING)
-    monkeypatch.setitem(rules, "_compiled", rules["_in_torch"])
+    monkeypatch.setattr(rules, "_compiled", rules._in_torch)
     torch_alone = train(MODEL, params, TASK, **TRAINING)
     for fit in slow, torch_alone:
         for name, t in fit.params.tensors().items():
