@@ -368,6 +368,11 @@ def of_run(array, k):
     "What is one for all, or one for each."
     return array[min(k, len(array) - 1)]
 
+@nb.njit(**JIT)
+def _replies_of(replies, q, r):
+    asks, begins, ends, shown = replies
+    return Replies(asks[q, r], begins[q, r], ends[q, r], shown[q, r])
+
 # %% ../../nbs/lib/87_kernels_compiled.ipynb #edafb60a
 @nb.njit(**JIT)
 def _run(k, room, step, back, heard, skipped, theta, spots, weights, start, batches, draws, slots,
@@ -400,11 +405,6 @@ def _run(k, room, step, back, heard, skipped, theta, spots, weights, start, batc
         g = results.grads[k]
         _take_gradient(room, step, spots if learns else _all_spots(N, I, O), N, I, g)
         if learns: _learn(k, q, mine, moved, g, loss, updates)
-
-@nb.njit(**JIT)
-def _replies_of(replies, q, r):
-    asks, begins, ends, shown = replies
-    return Replies(asks[q, r], begins[q, r], ends[q, r], shown[q, r])
 
 @nb.njit(**JIT)
 def _all_spots(N, I, O):

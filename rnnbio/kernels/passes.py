@@ -234,6 +234,7 @@ def begin(room, step, x, start):
             u = load(pointer(state), j)
             store(pointer(rates), j, u if step.of_rates else rate_of(u, step.activation))
 
+# %% ../../nbs/lib/83_kernels_passes.ipynb #eade39f7
 @nb.njit(**JIT)
 def _reply(room, replies, t):
     "Inputs of later steps, where they follow from the answers after step t."
@@ -249,6 +250,7 @@ def _reply(room, replies, t):
                 for k in range(I):
                     room.Z[later, i, first + k] = replies.shown[q, trial, best, k]
 
+# %% ../../nbs/lib/83_kernels_passes.ipynb #2124d9d4
 @nb.njit(**JIT)
 def forward(room, step, skipped, heard, noise, key, at, x, start, b_out, replies):
     """All steps of a run. noise: is there any, standard deviation of the first, k, sigma; key and
