@@ -107,9 +107,10 @@ class Reversal(Task):
 
     def replies(self, trials:Trials) -> Replies:
         "Feedback on the answer at the end of each response."
-        period, k = trials.period, PERIODS_EACH * torch.arange(self.length)
+        period = trials.period
+        k = PERIODS_EACH * torch.arange(self.length, device=period.device)
         # of each trial the first step beyond that period
-        beyond = lambda p: (period[..., None] <= p.to(period.device)).sum(-2)
+        beyond = lambda p: (period[..., None] <= p).sum(-2)
         ends, fed = beyond(k + 2), beyond(k + 3)
         at = lambda values, steps: values.gather(
             1, steps[..., None].expand(-1, -1, values.shape[-1]))
