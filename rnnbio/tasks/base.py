@@ -228,9 +228,13 @@ def closed_loop(
     now = stack_trials([trials] * count("runs", runs))
     if (replies := replies_of(task, trials)) is None:
         raise ValueError(f"task must be one that replies, with a method replies, got {shown(task)}")
+    check_replies(replies, trials.inputs, n_out := replies.shown.shape[-2])
     for _ in range(replies.asks.shape[1] + 1):
         outputs = network(now.inputs)
-        check_replies(replies, trials.inputs, tensor("outputs", outputs).shape[-1])
+        tensor("outputs", outputs)
+        if list(outputs.shape) != (wanted := [*now.inputs.shape[:3], n_out]):
+            raise ValueError(f"network must give outputs [run, time, trial, n_out] = {wanted}, got "
+                             f"shape {list(outputs.shape)}")
         then = replied(trials.inputs, outputs, replies)
         if torch.equal(then, now.inputs): return now, outputs
         now = replace(now, inputs=then)
