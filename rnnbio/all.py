@@ -10,10 +10,9 @@ import xarray as xr
 
 # tasks
 from .base.trials import Trials
-from .tasks.base import TASKS, Task, as_trials, get_task, list_tasks
+from .tasks.base import TASKS, Task, as_trials, closed_loop, get_task, list_tasks
 from .tasks.digits import digits_source
 from .tasks.environments import environments
-from .tasks.reversal import closed_loop
 from .tasks.ring import ring_performance
 from .tasks.wrappers import finite, noisy, padded, shifted
 
@@ -92,7 +91,8 @@ from .base.plots import (
     plot_learning, plot_mean, plot_trial, rank_color, shade)
 from .base.conditions import name_conditions, plot_conditions, plot_paired, shared_key
 from .figures.claims import Claim, Race
-from .figures.statistics import gap_closes, interval, log_ratio, rank_correlation
+from .figures.statistics import (
+    gap_closes, interval, log_ratio, rank_correlation, wilson_interval)
 from .figures.figure import Figure
 
 # the machine

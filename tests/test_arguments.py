@@ -157,6 +157,7 @@ EXAMPLES = {
     "statistics.gap_closes": dict(a=np.ones((2, 3)), b=np.ones((2, 3))),
     "statistics.trend_p": dict(table=np.arange(6.0).reshape(2, 3)),
     "statistics.holm": dict(ps=[0.1, 0.2]),
+    "statistics.wilson_interval": dict(hits=3, n=10),
     "statistics.log_rank_p": dict(slow=[3.0, np.nan], fast=[1.0, 2.0], end=9.0),
     "claims.judge": dict(
         evidence={"1": [1.0, 2.0]}, claims={"1": Claim("1", "f", "c", "s", "above", 0.0)}
@@ -284,8 +285,10 @@ EXAMPLES = {
     "ring.ring_performance": dict(outputs=torch.zeros(1, 11, 2, 33), trials=RING, share=0.5),
     "reversal.answers_of": dict(stimuli=[[0, 1]], rules=[[1, 1]]),
     "reversal.ideal_answers": dict(stimuli=[[0, 1]], rules=[[1, 1]]),
-    "reversal.feedback_on": dict(outputs=torch.zeros(1, 110, 2, 2), trials=REVERSAL),
-    "reversal.closed_loop": dict(network=lambda x: x[..., :2], trials=REVERSAL),
+    "base.closed_loop": dict(
+        task=get_task("reversal", dt=100.0, jitter=0.0), network=lambda x: x[..., :2],
+        trials=REVERSAL
+    ),
     "corpus.generated": dict(n_train=2, n_valid=2, n_test=2, n_in=3),
     "corpus.parse_tree": dict(line="(3 good)"),
     "corpus.get_corpus": dict(name="generated"),
@@ -380,7 +383,8 @@ NOT_FOR_USERS = (
     r"(fit|state)\.|train\.Interrupted|settings\.(takes|names|rule_of)|(registry|help)\.|measures\.|schuessler\.(?!Mapping)",
     r"(compute|cluster|load)\.",
     r"commands\.",
-    r"trials\.unlike",
+    r"trials\.(unlike|Replies|replied|check_replies)",
+    r"base\.replies_of",
 )
 
 # Values that are right though they look wrong: by function and argument (a pattern), what they may

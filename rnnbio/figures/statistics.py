@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['log_ratio', 'rank_correlation', 'gap_closes', 'sign_flip_p', 'trend_p', 'holm', 'log_rank_p', 'interval',
-           'bounded_interval', 'seeds_needed']
+           'bounded_interval', 'wilson_interval', 'seeds_needed']
 
 # %% ../../nbs/lib/79_statistics.ipynb #c8bdaea1
 import numpy as np
@@ -161,6 +161,19 @@ def bounded_interval(
         missed = 1 - .025**(1 / len(values))
         low, high = low - missed * (low + 1), high + missed * (1 - high)
     return max(low, -1.), min(high, 1.)
+
+# %% ../../nbs/lib/79_statistics.ipynb #8d01df26
+@checked
+def wilson_interval(
+    hits:int,     # of n
+    n:int,
+) -> tuple[float, float]:
+    "95 % interval of a share (Wilson's score)."
+    if count("hits", hits, 0) > count("n", n):
+        raise ValueError(f"hits must be at most n = {n}, got {hits}")
+    z2 = stdtrit(np.inf, .975)**2
+    middle, half = hits / n + z2 / (2 * n), (z2 * (hits * (n - hits) / n + z2 / 4))**.5 / n
+    return tuple(float(np.clip(p / (1 + z2 / n), 0, 1)) for p in (middle - half, middle + half))
 
 # %% ../../nbs/lib/79_statistics.ipynb #7b51556b
 @checked

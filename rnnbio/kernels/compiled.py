@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 import numba as nb
 import numpy as np
+from ..base.trials import Replies
 from . import noise, passes, vectors
 from .noise import heard_by
 from .passes import Back, Room, Skipped, Step, backward, forward
@@ -280,6 +281,7 @@ class Batches(NamedTuple):
     response:object
     place:object         # which of the runs' batches each run sees [run]
     settle:int           # steps at the start that get no credit
+    replies:Replies      # to answers: arrays, of each update in front
 
 class Draws(NamedTuple):
     "Noise (Eq. 2 of its notebook)."
@@ -366,6 +368,11 @@ def of_run(array, k):
     "What is one for all, or one for each."
     return array[min(k, len(array) - 1)]
 
+@nb.njit(**JIT)
+def _replies_of(replies, q, r):
+    asks, begins, ends, shown = replies
+    return Replies(asks[q, r], begins[q, r], ends[q, r], shown[q, r])
+
 # %% ../../nbs/lib/87_kernels_compiled.ipynb #edafb60a
 @nb.njit(**JIT)
 def _run(k, room, step, back, heard, skipped, theta, spots, weights, start, batches, draws, slots,
@@ -383,7 +390,8 @@ def _run(k, room, step, back, heard, skipped, theta, spots, weights, start, batc
                       skipped.anchors, skipped.moves, skipped.hands)
         put_weights(room, step, W_h, W_x, w, b)
         forward(room, step, now, heard, (draws.there, draws.first, draws.keep, draws.kick),
-                draws.keys[k], draws.at + q, batches.x[q, batches.place[k]], start[k], b_out)
+                draws.keys[k], draws.at + q, batches.x[q, batches.place[k]], start[k], b_out,
+                _replies_of(batches.replies, q, batches.place[k]))
         if sigmoid: _through_sigmoid(room.y)
         if len(results.answers):
             results.answers[k] = room.y

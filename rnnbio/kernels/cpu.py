@@ -17,6 +17,7 @@ from torch import Tensor
 from ..base.checks import checked, one_of
 from ..base.machine import switch
 from ..base.threads import in_threads
+from ..base.trials import Replies, check_replies
 from .batched import Dynamics, Skips, Way, check_more, check_shapes
 from .compiled import (OPTIMIZERS, Batches, Draws, How, Paths, Results, Slots,
                                      Updates, ensemble, kept)
@@ -39,6 +40,7 @@ def loss_and_gradient(
     settle:int=0,          # steps at the start that get no credit
     # costs on rates: times the mean of |r|, times half the mean of r^2, over steps that count
     push:tuple[float, float]=(0., 0.),
+    replies:Replies|None=None,   # to answers: inputs that follow from them
 ) -> tuple[Tensor, Tensor, tuple]:   # loss, accuracy [run]; gradients of W_h, W_x, b, w, b_out
     """One training step's numbers for every network (Eq. 1); float32 or float64, on the CPU.
     ValueError where shapes or dtypes do not fit: compiled code would write past its arrays."""
@@ -48,12 +50,14 @@ def loss_and_gradient(
     check_more(dynamics, noise, skips, inputs, start)
     _check_batch(targets, mask, response, inputs.shape[:-1], W_h.dtype, n_out)
     _check_paths(way, W_h, n_out)
+    if replies: check_replies(replies, inputs, n_out)
     kind, B = _kind(W_h), inputs.shape[-2]
     grads = np.empty((runs, n * (n + n_in + n_out + 1) + n_out), kind)
     judged, none = np.empty((2, runs, 1)), np.empty((0, T, B, n_out), kind)
     _call(ensemble, runs, *_all_given(weights, kind), _array(start),
-          _batches([trials], runs, kind, settle), *_pieces(dynamics, noise, [skips], runs, T, W_h),
-          _paths(way, kind), _how(way, sigmoid, push, kind), _no_updates(kind),
+          _batches([trials], runs, kind, settle, replies=(replies,)),
+          *_pieces(dynamics, noise, [skips], runs, T, W_h), _paths(way, kind),
+          _how(way, sigmoid, push, kind), _no_updates(kind),
           Results(judged, grads, none))
     return *torch.from_numpy(judged[..., 0]).to(W_h), _split(torch.from_numpy(grads), n, n_in)
 
@@ -66,13 +70,16 @@ def outputs_of(
     dynamics:Dynamics,
     noise:Noise|None=None,
     sigmoid:bool=False,    # do the outputs pass one?
+    replies:Replies|None=None,
 ) -> Tensor:               # [run, time, trial, n_out]
     "What every network answers, by the same forward pass."
     W_h, W_x, b, w, b_out = weights
     runs, n, n_in, T, B, n_out = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
     check_more(dynamics, noise, None, inputs, start)
+    if replies: check_replies(replies, inputs, n_out)
     kind, nothing = _kind(W_h), W_h.new_zeros(*inputs.shape[:-1], 1)
-    batches = _batches([(inputs, nothing, nothing[..., 0], nothing[..., 0] > 0)], runs, kind)
+    batches = _batches([(inputs, nothing, nothing[..., 0], nothing[..., 0] > 0)], runs, kind,
+                       replies=(replies,))
     way, answers = Way(W_h.new_zeros(1, 1, 1)), np.empty((runs, T, B, n_out), kind)
     _call(ensemble, runs, *_all_given(weights, kind), _array(start),
           batches, *_pieces(dynamics, noise, [None], runs, T, W_h), _paths(way, kind),
@@ -120,10 +127,12 @@ def learn(
     settle:int=0,
     push:tuple[float, float]=(0., 0.),
     place:Tensor|None=None,   # of each run, where batches have an axis but not one for each run
+    replies:tuple=(),         # of each update, where there are any
 ) -> Tensor:               # loss and accuracy before each update [2, run, update]; NaN: not going
     "Updates of every network, as many as there are batches."
     W_h, W_x, b, w, b_out = weights
     runs, kind, (T, B) = len(W_h), _kind(W_h), trials[0][0].shape[-3:-1]
+    for (inputs, *_), some in zip(trials, replies): check_replies(some, inputs, w.shape[1])
     judged, like = np.full((2, runs, len(trials)), np.nan), learning.theta
     none, l1, l2 = like.new_zeros(0, 0), *(learning.costs or (like.new_zeros(0),) * 2)
     signs = none if learning.signs is None else learning.signs
@@ -135,7 +144,7 @@ def learn(
                                              learning.first, learning.going, learning.diverged)))
     _call(ensemble, runs, like.numpy(), np.array(learning.spots),
           _weights(weights, kind, learning.spots), _array(start),
-          _batches(trials, runs, kind, settle, place),
+          _batches(trials, runs, kind, settle, place, replies),
           *_pieces(dynamics, noise, skips or [None] * len(trials), runs, T, W_h),
           _paths(way, kind, moving), _how(way, sigmoid, push, kind), updates,
           Results(judged, np.empty(like.shape, kind), np.empty((0, T, B, w.shape[1]), kind)))
@@ -158,18 +167,28 @@ def _all_given(weights, kind) -> tuple:
     "Nothing learns: theta, spots and weights."
     return np.empty((1, 0), kind), np.full(5, -1), _weights(weights, kind)
 
-def _batches(trials, runs, kind, settle=0, place=None) -> Batches:
+def _batches(trials, runs, kind, settle=0, place=None, replies=()) -> Batches:
     "Those of several updates, and which each run sees."
-    apart, found = trials[0][0].ndim == 4, []
-    for tensors in zip(*trials):
-        arrays = [_array(t if apart else t[None]) for t in tensors]
-        found.append(np.stack(arrays) if len(arrays) > 1 else arrays[0][None])
-    x, targets, mask, response = found
+    apart = trials[0][0].ndim == 4
+    x, targets, mask, response = (_stacked(t if apart else t[None] for t in tensors)
+                                  for tensors in zip(*trials))
     labelled = targets.dtype.kind == "i"
     numbers, labels = np.zeros((1,) * 5, kind), np.zeros((1,) * 4, np.int64)
     numbers, labels = (numbers, targets) if labelled else (targets, labels)
     if place is None: place = torch.arange(runs) if apart else torch.zeros(runs, dtype=torch.int64)
-    return Batches(x, numbers, labels, labelled, mask, response, place.numpy(), settle)
+    return Batches(x, numbers, labels, labelled, mask, response, place.numpy(), settle,
+                   _replies(replies, x.shape, kind))
+
+def _stacked(tensors) -> np.ndarray:
+    "In one array, of each update in front."
+    arrays = [_array(t) for t in tensors]
+    return np.stack(arrays) if len(arrays) > 1 else arrays[0][None]
+
+def _replies(replies, shape, kind) -> Replies:
+    "Those of several updates, to inputs of that shape; where there are none, to no question."
+    if replies and replies[0]: return Replies(*map(_stacked, zip(*replies)))
+    never = np.zeros((*shape[:2], 0), np.int64)
+    return Replies(never, never, never, np.zeros((*shape[:2], 0, 1, 1, 1), kind))
 
 # %% ../../nbs/lib/91_kernels_cpu.ipynb #e1966283
 def _each(number, kind, n) -> np.ndarray:

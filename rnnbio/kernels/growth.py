@@ -8,6 +8,7 @@ __all__ = ['carry_all']
 # %% ../../nbs/lib/77_kernels_growth.ipynb #8dfa58cb
 import numba as nb
 import numpy as np
+from ..base.trials import Replies
 from . import compiled, noise, passes, vectors
 from .compiled import forget_old, of_run, put_weights, room_of, skipped_of, step_of
 from .noise import heard_by
@@ -62,11 +63,12 @@ def carry_all(worker, workers, W_h, W_x, b, x, start, q, step, draws, growth, gr
     heard = heard_by(rows if draws.there else 0, N, like)
     skipped = skipped_of(np.zeros((0, T + 1), np.uint8), none, draws.keep, True, rows, N, like)
     pre, post = np.zeros((T, rows, units), like.dtype), np.zeros((T, rows, units), like.dtype)
-    out = np.zeros((units, units), like.dtype)
+    out, never = np.zeros((units, units), like.dtype), np.zeros(0, np.int64)
+    silent = Replies(never, never, never, np.zeros((0, 1, 1, 1), like.dtype))
     for k in range(worker, len(start), workers):
         put_weights(room, mine, W_h[k], W_x[k], W_h[k, :0], b[k])
         forward(room, mine, skipped, heard, (draws.there, draws.first, draws.keep, draws.kick),
-                draws.keys[k], draws.at, of_run(x, k), start[k], none)
+                draws.keys[k], draws.at, of_run(x, k), start[k], none, silent)
         growth[k] = _carry(room, mine, q[k], I + 1, pre, post, room.s[1])
         product(units, units, pointer(out), 0, units, pointer(post), 0, 1, units, T * rows,
                 pointer(pre), 0, units, False)

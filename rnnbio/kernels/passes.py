@@ -234,10 +234,27 @@ def begin(room, step, x, start):
             u = load(pointer(state), j)
             store(pointer(rates), j, u if step.of_rates else rate_of(u, step.activation))
 
+# %% ../../nbs/lib/83_kernels_passes.ipynb #eade39f7
 @nb.njit(**JIT)
-def forward(room, step, skipped, heard, noise, key, at, x, start, b_out):
+def _reply(room, replies, t):
+    "Inputs of later steps, where they follow from the answers after step t."
+    B, O, I = replies.shown.shape[1:]
+    first = room.Z.shape[2] - room.s.shape[2] - 1 - I
+    for q in range(len(replies.asks)):
+        if replies.asks[q] != t: continue
+        for i in range(room.s.shape[1]):
+            trial, best = i if i < B else 0, 0
+            for o in range(1, O):
+                if room.y[t, trial, o] > room.y[t, trial, best]: best = o
+            for later in range(replies.begins[q], replies.ends[q]):
+                for k in range(I):
+                    room.Z[later, i, first + k] = replies.shown[q, trial, best, k]
+
+# %% ../../nbs/lib/83_kernels_passes.ipynb #2124d9d4
+@nb.njit(**JIT)
+def forward(room, step, skipped, heard, noise, key, at, x, start, b_out, replies):
     """All steps of a run. noise: is there any, standard deviation of the first, k, sigma; key and
-    `at`: of the run, and which step of training."""
+    `at`: of the run, and which step of training; replies: of the run, `Replies` as arrays."""
     noisy, first, keep, kick = noise
     N, K = start.shape[1], x.shape[2] + 1
     begin(room, step, x, start)
@@ -250,6 +267,7 @@ def forward(room, step, skipped, heard, noise, key, at, x, start, b_out):
         _advance(room, step, heard.eta, noisy, t, K, N)
         if len(skipped.reach): _mix(room, step, skipped, t)
         if len(b_out): _read_out(room, t, N, b_out)
+        if len(replies.asks): _reply(room, replies, t)
 
 # %% ../../nbs/lib/83_kernels_passes.ipynb #ebcec918
 class Back(NamedTuple):

@@ -25,7 +25,7 @@ from ..networks.dynamics import skips_of
 from ..networks.models import READOUTS, LeakyRNN, check_inputs, check_params
 from ..networks.params import Params, start_state
 from .costs import COSTS, push_numbers, rate_push, weight_push
-from ..base.trials import Trials, check_targets
+from ..base.trials import Replies, Trials, check_targets, replied
 
 # %% ../../nbs/lib/30_rules.ipynb #761c218f
 @checked
@@ -228,13 +228,16 @@ def _kernel(params, skips):
         if gpu.serves(params.W_h): return gpu
     return batched
 
-def _forward(model, params, inputs, step=0, skips=None):
+def _forward(model, params, inputs, step=0, skips=None, replies=None):
     "Outputs [run, time, trial, n_out] and the tape of the kernel."
     noise = model.noise and model.noise.numbers(params.seeds, step)
     given = () if skips is None else (skips,)
-    outputs, tape = _kernel(params, skips).forward(
-        *_weights(params), inputs, start_state(params, inputs.shape[-2]), model.dynamics(inputs),
-        noise, *given)
+    run = lambda x: _kernel(params, skips).forward(
+        *_weights(params), x, start_state(params, x.shape[-2]), model.dynamics(x), noise, *given)
+    # an answer depends on earlier replies alone: each pass gets one more of them right
+    for _ in range(replies.asks.shape[1] if replies else 0):
+        inputs = replied(inputs, run(inputs)[0], replies)
+    outputs, tape = run(inputs)
     return READOUTS[model.readout](outputs), tape
 
 def _error(model, trials, outputs):
@@ -278,30 +281,32 @@ def training_gradient(
     step=0,                    # of training: which noise
     skips:Skips|None=None,     # of this batch
     absent:Tensor|None=None,   # which of W_h stay 0 [run, post, pre]: they are no part of rho
+    replies:Replies|None=None, # of this batch, to what networks answer
 ) -> tuple[Tensor, Tensor, Params]:   # loss [run], accuracy [run], gradient
     """What training needs at every step: `gradient` with the accuracy beside it, and without its
     checks; on a GPU nothing in it waits for the host."""
     with torch.no_grad(), full_precision(params.device):
         if not isinstance(rule, Rule):
-            return _scaled_gradient(model, params, trials, rule, costs, step, skips, absent)
+            return _scaled_gradient(model, params, trials, rule, costs, step, skips, absent,
+                                    replies)
         work = _compiled if params.device.type == "cpu" and not rule.forward else _in_torch
-        loss, accuracy, grads = work(model, params, trials, rule, costs, step, skips)
+        loss, accuracy, grads = work(model, params, trials, rule, costs, step, skips, replies)
         W_h, W_x, b, w, b_out = grads
         b, b_out = (g if there else None for g, there in zip((b, b_out), model.biases))
         grads = Params.trusted(params.seeds, W_h=W_h, W_x=W_x, w=w, b=b, b_out=b_out)
         return loss, accuracy, weight_push(costs, params, grads)
 
-def _compiled(model, params, trials, rule, costs, step, skips):
+def _compiled(model, params, trials, rule, costs, step, skips, replies):
     noise = model.noise and model.noise.numbers(params.seeds, step)
     return cpu.loss_and_gradient(
         _weights(params), trials.tensors()[:4], start_state(params, trials.inputs.shape[-2]),
         model.dynamics(params.W_h), way_of(rule, params), noise, skips, model.readout == "sigmoid",
-        trials.settle, push_numbers(costs))
+        trials.settle, push_numbers(costs), replies)
 
-def _in_torch(model, params, trials, rule, costs, step, skips):
-    outputs, tape = _forward(model, params, trials.inputs, step, skips)
+def _in_torch(model, params, trials, rule, costs, step, skips, replies):
+    outputs, tape = _forward(model, params, trials.inputs, step, skips, replies)
     error, push = _error(model, trials, outputs), rate_push(costs, trials, tape.rates[:, 1:])
-    if rule.forward: grads = _carried_forward(model, params, trials, rule, tape, error, push)
+    if rule.forward: grads = _carried_forward(params, tape, rule, error, push, trials.settle)
     else:
         grads = _kernel(params, skips).backward(tape, error, way_of(rule, params), push,
                                                 trials.settle)
@@ -345,28 +350,31 @@ def answers(
     params:Params,
     inputs:Tensor,      # one batch for all runs, or one for each
     step:int=0,         # of training, or any number: which noise
+    replies:Replies|None=None,   # to what they answer
 ) -> Tensor:            # outputs [run, time, trial, n_out]
     "What networks answer, as training computes it: `model(params, inputs)[1]` to rounding, faster."
     check_inputs(model, params, inputs)
     with torch.no_grad():
-        if params.device.type != "cpu": return _forward(model, params, inputs, step)[0]
+        if params.device.type != "cpu":
+            return _forward(model, params, inputs, step, None, replies)[0]
         noise = model.noise and model.noise.numbers(params.seeds, count("step", step, 0))
         return cpu.outputs_of(_weights(params), inputs, start_state(params, inputs.shape[-2]),
-                              model.dynamics(inputs), noise, model.readout == "sigmoid")
+                              model.dynamics(inputs), noise, model.readout == "sigmoid",
+                              replies)
 
 # %% ../../nbs/lib/30_rules.ipynb #3549e5ba
-def _carried_forward(model, params, trials, rule, tape, error, push):
+def _carried_forward(params, tape, rule, error, push, settle):
     "Gradients of W_h, W_x, b, w and b_out by carrying influence forward (Eq. 3)."
     runs, T, B, _ = error.shape
-    n, z_size = model.n_hidden, model.n_hidden + model.n_in + 1
+    n, z_size = params.W_h.shape[-1], params.W_h.shape[-1] + params.W_x.shape[-1] + 1
     if (size := runs * B * n * n * z_size) > 2e8:
         raise ValueError(f"rule {rule.name!r} carries run x trial x unit^2 x (unit + n_in + 1) = "
                          f"{size:.1e} numbers forward; 2e8 is the most (use forward=False or "
                          "'bptt', which give the same gradient, or a smaller network)")
-    x = trials.inputs.expand(runs, -1, -1, -1)
+    x = tape.inputs.expand(runs, -1, -1, -1)
     z = torch.cat([tape.rates[:, :-1], x, torch.ones_like(x[..., :1])], -1)
     direct, total = direct_credit(tape, error, way_of(rule, params), push), 0
-    for t, P in _influences(tape, rule, back_matrix(rule, params), z, trials.settle):
+    for t, P in _influences(tape, rule, back_matrix(rule, params), z, settle):
         total = total + torch.einsum("kbi,kbijz->kjz", direct[:, t], P)
     readout = torch.einsum("ktbo,ktbi->koi", error, tape.rates[:, 1:])
     return total[..., :n], total[..., n:-1], total[..., -1], readout, error.sum((1, 2))
@@ -420,9 +428,9 @@ def gradient_alignment(
     return (unit(mine) * unit(theirs)).sum(1).to(params.dtype)
 
 # %% ../../nbs/lib/30_rules.ipynb #8e3ad500
-def _scaled_gradient(model, params, trials, rule, costs, step, skips, absent):
+def _scaled_gradient(model, params, trials, rule, costs, step, skips, absent, replies):
     "Loss, accuracy and gradient as `training_gradient` gives them (Eq. 4)."
-    given = tuple(c for c in costs if c.of == "rates"), step, skips
+    given = tuple(c for c in costs if c.of == "rates"), step, skips, None, replies
     loss, accuracy, g = training_gradient(model, params, trials, rule.direction, *given)
     if isinstance(rule.by, Rule):
         _, _, other = training_gradient(model, params, trials, rule.by, *given)

@@ -102,6 +102,8 @@ LATER = {"readout": "linear", "record": 1}
 # measures that in version 1 looked into the padding, where a task has some
 AT_THE_END = ("representation_alignment", "cka", "sign_similarity", "kernel_alignment",
               "kernel_task_alignment", "kernel_rank")
+# where a task replies to answers; before it did, batches were taken as they are drawn
+REPLIES = 1
 # beyond any machine: refused before memory is asked for
 MOST = dict(n_hidden=100_000, n_trials=1_000_000, steps=10**9)
 LONGEST = 1_000_000      # steps of a trial, likewise
@@ -183,6 +185,7 @@ class Run(Training):
         data = self.data()
         options = {name: v for name, v in OPTIONS.items() if v > 1 and data[name]}
         if set(AT_THE_END) & set(self.measures) and task_of(self).padded: options["measures"] = 2
+        if hasattr(TASKS.get(self.task), "replies"): options["replies"] = REPLIES
         if is_environment(self.task): options["neurogym"] = versions()["neurogym"]
         stamps = {name: registry.stamp(name) for registry, name in own(self)}
         return {name: v for name, v in data.items()

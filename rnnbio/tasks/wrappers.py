@@ -22,6 +22,9 @@ class Wrapped(Task):
 
     def __post_init__(self):
         task = self.task if isinstance(self.task, Task) else TASKS.of(self.task)
+        if hasattr(task, "replies"):
+            raise ValueError(f"task {task.name} replies to answers, which {type(self).name} would "
+                             "not change: it cannot be wrapped")
         same = ("n_in", "n_out", "steps", "loss", "input_names", "output_names", "step_ms",
                 "padded", "deviations", "stand_in")
         vars(self).update({name: getattr(task, name) for name in same if hasattr(task, name)},

@@ -33,6 +33,7 @@ class Watched:
         n_out:int,          # of the network: labels must be below
     ):
         self.task, self.first, self.n_out = task, first, n_out
+        self.replies = getattr(task, "replies", None)
         self.lost = {}      # seed: (step, why) of the first batch that did not
 
     def sample(self, n_trials:int, seed:int, step:int=0) -> Trials:

@@ -68,6 +68,9 @@ class Taught(Task):
         teachers:Params,       # one for each seed of the students
     ):
         if not isinstance(task, Task): raise TypeError(f"task must be a Task, got {shown(task)}")
+        if hasattr(task, "replies"):
+            raise ValueError(f"task {task.name} replies to answers by its own labels: it cannot be "
+                             "taught others")
         if task.loss != "cross-entropy":
             raise ValueError(f"task must have labels, but {task.name} has {task.loss}")
         if not isinstance(model, LeakyRNN) or not isinstance(teachers, Params):

@@ -16,11 +16,11 @@ from torch import Tensor
 from ..analyses.measures import measure_of
 from ..base.checks import checked, count, one_of, shown
 from ..base.machine import full_precision, progress_bar, stoppable
-from ..base.trials import Trials, stack_trials
+from ..base.trials import Trials, check_replies, stack_trials
 from ..networks.models import LeakyRNN, check_params
 from ..networks.params import Params
 from ..rules.rules import answers, check_answers
-from ..tasks.base import check_task
+from ..tasks.base import check_task, replies_of
 from .ahead import Watched, batches, captured, shared_batch
 from .fit import Fit
 from .flossing import floss as floss_all
@@ -46,6 +46,7 @@ def _check_task(model, params, task, n_trials) -> Trials:
                          "with mask 0)")
     trials = trials.to(params.dtype)
     check_answers(model, trials)
+    if replies := replies_of(task, trials): check_replies(replies, trials.inputs, model.n_out)
     return trials
 
 # %% ../../nbs/lib/64_train.ipynb #dfca65b1
@@ -166,8 +167,9 @@ def _score(state, model, params, training) -> None:
     seeds = list(dict.fromkeys(params.seeds))
     batches = {seed: how.task.sample(how.n_trials, seed, _SCORED_BATCH + step).to(
         dtype=params.dtype, device=params.device) for seed in seeds}
-    outputs = answers(model, params, stack_trials([batches[s] for s in params.seeds]).inputs,
-                      _SCORED_NOISE + step)
+    each = stack_trials([batches[s] for s in params.seeds])
+    outputs = answers(model, params, each.inputs, _SCORED_NOISE + step,
+                      replies_of(how.task, each))
     for k, seed in enumerate(params.seeds):
         judge = how.task.score if how.score == "task" else None
         mine, trials = outputs[k:k + 1], batches[seed]

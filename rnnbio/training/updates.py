@@ -15,6 +15,7 @@ from ..networks.dynamics import skips_of
 from ..networks.params import start_state
 from ..rules.costs import l1, l2, push_numbers
 from ..rules.rules import Rule, lasting_way, training_gradient, way_of
+from ..tasks.base import replies_of
 from .optimizers import kept_in, optimizer_numbers
 from .schedule import rate_at
 from .state import State, flat
@@ -35,11 +36,11 @@ def one_update(
 ) -> Tensor:           # loss and accuracy before it [2, run]
     "The n-th update of every run that has not diverged. Nothing here waits for a GPU."
     trials = trials if which is None else trials.map(lambda t: t[which])
-    skips = skips_of(training.skips, part.beta, trials)
+    skips, replies = skips_of(training.skips, part.beta, trials), replies_of(part.task, trials)
     signs, absent = laws
     loss, accuracy, grads = training_gradient(part.model, params, trials, training.rule,
                                               training.costs, n - 1, skips,
-                                              _absent_in_W_h(absent, state, params))
+                                              _absent_in_W_h(absent, state, params), replies)
     alive = (state.diverged < 0) & (state.stopped < 0)
     state.first.copy_(torch.where(state.first.isnan(), loss, state.first))
     gradient = flat(grads, state.trained, params)
@@ -112,12 +113,14 @@ def some_updates(
         _prices(training.costs, spots, params, state.theta))
     way = lasting or (way_of(training.rule, params), cpu.Moving(False, "", 1., False))
     skips = tuple(_skips_of_runs(training, part, trials, which) for trials in batches)
+    replies = tuple(replies_of(part.task, trials) for trials in batches)
     return cpu.learn(
         (params.W_h, params.W_x, params.b, params.w, params.b_out),
         [trials.tensors()[:4] for trials in batches], start_state(params, first.inputs.shape[-2]),
         model.dynamics(params.W_h), *way, learning,
         model.noise and model.noise.numbers(params.seeds, n - 1), () if skips[0] is None else skips,
-        model.readout == "sigmoid", first.settle, push_numbers(training.costs), which)
+        model.readout == "sigmoid", first.settle, push_numbers(training.costs), which,
+        () if replies[0] is None else replies)
 
 def _skips_of_runs(training, part, trials, which):
     found = skips_of(training.skips, part.beta, trials)
