@@ -296,6 +296,7 @@ def training_gradient(
         grads = Params.trusted(params.seeds, W_h=W_h, W_x=W_x, w=w, b=b, b_out=b_out)
         return loss, accuracy, weight_push(costs, params, grads)
 
+# %% ../../nbs/lib/30_rules.ipynb #b59bfe26
 def _compiled(model, params, trials, rule, costs, step, skips, replies):
     noise = model.noise and model.noise.numbers(params.seeds, step)
     return cpu.loss_and_gradient(

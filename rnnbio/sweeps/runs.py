@@ -143,8 +143,8 @@ class Run(Training):
         if isinstance(self.lr, tuple):
             raise ValueError(f"lr must be one number in a run, got {self.lr}")
         if (self.every is None) != (not self.measures):
-            raise ValueError(f"every and measures go together, got every={self.every!r} and "
-                             f"measures={self.measures!r}")
+            raise ValueError("every and measures go together, got "
+                             f"every={self.every!r} and measures={self.measures!r}")
         bias = dict(zip(("b", "b_out"), (model := self.model(1, 1)).biases))
         if not all(bias.get(name, True) for name in self.trained or ()):
             raise ValueError(f"trained={self.trained} names a bias that bias={self.bias} lacks")
@@ -196,8 +196,7 @@ class Run(Training):
     def key(self) -> str: return key_of(self.config())      # its name in the store
 
     def ensemble(self) -> str:
-        """Runs that are equal in this can be trained together: only initializers, learning rate
-        and seed may differ."""
+        "Equal in runs that can be trained together: initializers, rate and seed may differ."
         return json.dumps({name: v for name, v in self.data().items() if name not in APART},
                           sort_keys=True)
 
