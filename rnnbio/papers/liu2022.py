@@ -127,6 +127,9 @@ def along(
     table = found.reset_index().rename(columns={"at": "step"})
     table["loss"] = _losses(runs).ravel()
     if asked: table = table.join(_answers(runs, name))
+    # what diverged stands still where it was then
+    diverged = table.seed.map(runs.diverged.to_series())
+    table.iloc[((diverged >= 0) & (table.step > diverged)).values, 2:] = np.nan
     return table.assign(task=name, **labels)
 
 def _losses(runs) -> np.ndarray:
