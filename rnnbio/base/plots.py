@@ -44,15 +44,18 @@ OTHER_COLORS = ("#88CCEE", "#DDCC77")
 @checked
 def log_ticks(
     ax:Axes,
+    axis:str="y",      # or "x"
 ) -> None:
-    "A logarithmic y axis with plain numbers: at 1, 2 and 5, or at 1 beyond two decades."
-    ax.set_yscale("log")
-    drawn = any((np.asarray(line.get_ydata(), float) > 0).any() for line in ax.lines)
-    if not drawn: ax.set_ylim(1, 10)      # no network converged, say
-    low, high = ax.get_ylim()
-    ax.yaxis.set_major_locator(LogLocator(subs=(1,) if high / low > 100 else (1, 2, 5)))
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_formatter("")
+    "A logarithmic axis with plain numbers: at 1, 2 and 5, or at 1 beyond two decades."
+    which = getattr(ax, f"{one_of('axis', axis, ('x', 'y'))}axis")
+    getattr(ax, f"set_{axis}scale")("log")
+    on = lambda line: np.asarray(getattr(line, f"get_{axis}data")(), float)
+    drawn = any((on(line) > 0).any() for line in ax.lines)
+    if not drawn: getattr(ax, f"set_{axis}lim")(1, 10)      # no network converged, say
+    low, high = getattr(ax, f"get_{axis}lim")()
+    which.set_major_locator(LogLocator(subs=(1,) if high / low > 100 else (1, 2, 5)))
+    which.set_major_formatter("{x:g}")
+    which.set_minor_formatter("")
 
 # %% ../../nbs/lib/94_plots.ipynb #4e23d1fd
 @checked
