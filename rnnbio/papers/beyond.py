@@ -21,7 +21,7 @@ from ..networks.initializers import gaussian
 from ..networks.models import LeakyRNN
 from ..networks.params import Params
 from ..networks.structures import cell_types, chain_motif, dale, low_rank, soft_rank
-from ..sweeps.compute import load_networks, load_params
+from ..sweeps.load import load_networks, load_params
 from ..sweeps.sweep import Sweep
 from ..tasks.base import Task, get_task
 from ..tasks.wrappers import finite, noisy
