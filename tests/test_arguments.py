@@ -333,7 +333,7 @@ METHODS = {  # of classes whose objects a user holds
 # stores, sweeps).
 NOT_FOR_USERS = (
     r"ahead\.",
-    r"(zhang2024|schuessler2020|liu2024|liu2022|soo2023)\.",      # what figures share
+    r"(zhang2024|schuessler2020|liu2024|liu2022|soo2023|beyond)\.",      # what figures share
     r"kernels\.",
     r"curvature\.Spectrum|flatness\.(Estimate|PowerIteration)|decomposition\.(Decomposition|Shares)",
     r"checks\.",

@@ -227,7 +227,7 @@ FLOORS = [
      "theory": "linear two_layers stability"},
     {"sweeps": "store runs cluster load compute taught sweep commands"},
     {"sentiment": "corpus lstm", "": "sweep all __main__"},
-    {"papers": "zhang2024 schuessler2020 liu2024 liu2022 soo2023"},
+    {"papers": "zhang2024 schuessler2020 liu2024 liu2022 soo2023 beyond"},
 ]
 PLACE = {f"{folder}.{name}".strip("."): (floor, folder, i) for floor, folders in enumerate(FLOORS)
          for folder, names in folders.items() for i, name in enumerate(names.split())}
