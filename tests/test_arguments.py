@@ -231,8 +231,6 @@ EXAMPLES = {
     "modules.from_rnn": dict(rnn=torch.nn.RNN(2, 3), readout=torch.nn.Linear(3, 1)),
     "modules.to_rnn": dict(model=LeakyRNN(1, 6, 2, alpha=0.0)),
     "wrappers.padded": dict(more=2),
-    "controls.rotated": dict(of="gaussian"),
-    "controls.resigned": dict(of="gaussian"),
     "generalization.trial_score": dict(trials=trials),
     "generalization.generalization_gap": dict(train_trials=trials, test_trials=trials),
     "optimizers.get_optimizer": dict(optimizer="adam"),

@@ -8,26 +8,17 @@ __all__ = ['rotated', 'resigned']
 # %% ../../nbs/lib/18_controls.ipynb #c1b1681e
 from dataclasses import dataclass
 import torch
-from torch import Tensor
 from ..base.checks import checked
-from .initializers import INITIALIZERS, draw
+from .initializers import INITIALIZERS, around, draw
 
 # %% ../../nbs/lib/18_controls.ipynb #f3267b4d
 @INITIALIZERS.add
 @checked
 @dataclass(frozen=True)
-class rotated:
+class rotated(around):
     "Another's recurrent matrix in a random basis (Eq. 1): its spectrum, without its signs."
-    of:object       # initializer whose matrix is turned
-
-    def __post_init__(self): vars(self).update(of=INITIALIZERS.of(self.of, "of"))
-
-    def __call__(self,
-        n:int,         # units
-        seeds,         # one for each run, all different
-    ) -> Tensor:       # [run, n, n], float64
-        W = self.of(n, seeds)
-        Q, R = torch.linalg.qr(draw("normal", (n, n), seeds, "recurrent/rotation"))
+    def change(self, W, seeds):
+        Q, R = torch.linalg.qr(draw("normal", W.shape[1:], seeds, "recurrent/rotation"))
         Q = Q * R.diagonal(dim1=1, dim2=2).sign()[:, None]
         return Q @ W @ Q.mT
 
@@ -35,15 +26,7 @@ class rotated:
 @INITIALIZERS.add
 @checked
 @dataclass(frozen=True)
-class resigned:
+class resigned(around):
     "Another's recurrent matrix with random signs: its sizes and gaps, without its signs."
-    of:object       # initializer whose sizes are kept
-
-    def __post_init__(self): vars(self).update(of=INITIALIZERS.of(self.of, "of"))
-
-    def __call__(self,
-        n:int,         # units
-        seeds,         # one for each run, all different
-    ) -> Tensor:       # [run, n, n], float64
-        W = self.of(n, seeds)
-        return W.abs() * draw("normal", (n, n), seeds, "recurrent/signs").sign()
+    def change(self, W, seeds):
+        return W.abs() * draw("normal", W.shape[1:], seeds, "recurrent/signs").sign()
