@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TITLES', 'SETTINGS', 'APPROXIMATE', 'RULES', 'THEORY', 'LABELS', 'COLORS', 'LONGER', 'QUICK', 'PAPER', 'FULL',
-           'SMALL', 'TEST', 'SHORTER', 'task_of', 'steps_of', 'train', 'trials_of', 'gaps', 'along', 'compared', 'of',
-           'at_end', 'course', 'first_at', 'at_equal_loss', 'spread', 'shared']
+           'SMALL', 'TEST', 'SHORTER', 'task_of', 'size', 'steps_of', 'train', 'trials_of', 'gaps', 'along', 'compared',
+           'of', 'at_end', 'course', 'first_at', 'at_equal_loss', 'spread', 'shared']
 
 # %% ../../nbs/liu2022/common.ipynb #d2822eaa
 from functools import cache
@@ -60,6 +60,11 @@ PAPER = dict(n_seeds=10, n_hidden=128, batch=256, points=16,
 FULL = dict(n_seeds=20, points=40, steps=dict(digits=10_000, pattern=4000, match=4000))
 SMALL = PAPER | dict(n_hidden=64, batch=128)      # where many trainings are compared
 TEST = dict(n_hidden=8, batch=8, points=1, steps=dict(digits=5, pattern=5, match=5))
+
+def size(fig:Figure) -> str:
+    "What a title says of a figure that is smaller than the paper's."
+    here = f"N = {fig.n_hidden}, {fig.steps['digits']:,} updates of BPTT on digits"
+    return here + (" (paper: 128, 10,000)" if fig.reduced else "")
 
 def steps_of(
     fig:Figure,
