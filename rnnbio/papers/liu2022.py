@@ -61,6 +61,7 @@ FULL = dict(n_seeds=20, points=40, steps=dict(digits=10_000, pattern=4000, match
 SMALL = PAPER | dict(n_hidden=64, batch=128)      # where many trainings are compared
 TEST = dict(n_hidden=8, batch=8, points=1, steps=dict(digits=5, pattern=5, match=5))
 
+# %% ../../nbs/liu2022/common.ipynb #1755b61a
 def size(fig:Figure) -> str:
     "What a title says of a figure that is smaller than the paper's."
     here = f"N = {fig.n_hidden}, {fig.steps['digits']:,} updates of BPTT on digits"
