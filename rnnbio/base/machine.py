@@ -172,9 +172,11 @@ def versions() -> dict[str, str]:
 def device_name(
     device:str="auto",    # auto, cpu or cuda
 ) -> str:
-    "What it ran on, in words."
+    "What it ran on, in words: a GPU's name, or the CPU's kind as LLVM knows it, and its cores."
     if pick_device(device) == "cuda": return torch.cuda.get_device_name()
-    return f"cpu, {platform.machine()}, {torch.get_num_threads()} threads"
+    from llvmlite.binding import get_host_cpu_name
+    return (f"cpu, {platform.machine()} {get_host_cpu_name()}, {os.cpu_count()} cores, "
+            f"{torch.get_num_threads()} threads")
 
 # %% ../../nbs/lib/98_machine.ipynb #fd860816
 @contextmanager
