@@ -40,7 +40,7 @@ export RNNBIO_SCHEDULER := $(SCHEDULER)
 export JUPYTER_PATH := $(CURDIR)/.make$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help figures $(PAPERS) $(NAMES) report redraw test test-all export pictures lab address docs clean FORCE
+.PHONY: help figures $(PAPERS) $(NAMES) report redraw test test-all test-site export pictures lab address site clean FORCE
 .SECONDARY:
 .PRECIOUS: $(FIGURES)      # moved into place whole: nothing to delete where make is stopped
 
@@ -84,12 +84,14 @@ address:              ## carry the repository's address from settings.ini into R
 	sed -i.bak -E "s#(github\.com/|research\.google\.com/github/)[^/ \")]+/rnnbio#\1$$slug#g; s#($$slug)(\.git)?(/blob/|@)[^/\" ]+#\1\2\3$$branch#g" README.md CITATION.cff nbs/*.ipynb nbs/*/*.ipynb && \
 	rm -f README.md.bak CITATION.cff.bak nbs/*.bak nbs/*/*.bak && echo "address: $$slug, branch $$branch"
 
-docs: $(READY)        ## a web site of the notebooks (needs quarto)
-	@command -v quarto >/dev/null || { echo 'make docs needs quarto (https://quarto.org), which is not on the PATH; the notebooks can be read as they are'; exit 1; }
-	"$(PY)" -c 'from nbdev.quarto import nbdev_docs; nbdev_docs()'
+site: .make/site.ready       ## a web site of all of it, into _site/html (needs node, for npm)
+	NO_COLOR=1 "$(PY)" web/build.py
+
+test-site: site              ## its pages in a browser (needs chromium)
+	"$(PY)" -m pytest web
 
 clean:                ## forget quick figures and build stamps; paper figures and the environment stay
-	rm -rf figures/quick* figures/test* .make
+	rm -rf figures/quick* figures/test* _site .make
 
 # The environment: pinned in a virtual one, as found in one that is already active (pip would replace Colab's own torch otherwise).
 $(READY): pyproject.toml constraints.txt
@@ -104,6 +106,13 @@ else
 	@mkdir -p .make
 endif
 	@touch $@
+
+# The site's own packages; what its pages load comes from npm, once, and lies in web/node_modules.
+.make/site.ready: $(READY) web/package-lock.json
+	@command -v npm >/dev/null || { echo 'make site needs npm, which comes with node (https://nodejs.org)'; exit 1; }
+	@"$(PY)" -m pip install --quiet --disable-pip-version-check $(if $(VENV),-c constraints.txt) -e '.[dev,site]'
+	@cd web && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@mkdir -p .make && touch $@
 
 # A kernel whose "python" is the one that runs papermill, found before any other of the name.
 $(KERNEL):

@@ -83,6 +83,7 @@ RIGHT = {
         levels={"silent": 1.}),
     figures.check_parameters: lambda: dict(cells=["x = 1"]),
     report.report_text: lambda: dict(root=project_root()),
+    report.verdicts: lambda: dict(root=project_root()),
 }
 WRONG = [
     None, "", "x", "null", b"x", True, 0, -1, 1.5, 2**70, math.nan, math.inf, 1j, object(), print,

@@ -174,7 +174,7 @@ def device_name(
 ) -> str:
     "What it ran on, in words: a GPU's name, or the CPU's kind as LLVM knows it, and its cores."
     if pick_device(device) == "cuda": return torch.cuda.get_device_name()
-    from llvmlite.binding import get_host_cpu_name
+    from llvmlite.binding import get_host_cpu_name      # slow to load, and numba brings it
     return (f"cpu, {platform.machine()} {get_host_cpu_name()}, {os.cpu_count()} cores, "
             f"{torch.get_num_threads()} threads")
 

@@ -1,0 +1,231 @@
+"""The pages of the site as Markdown, from notebooks, verdicts and docments."""
+import inspect
+import json
+import re
+from collections import Counter
+from html import escape
+from importlib import import_module
+from pathlib import Path
+
+from fastcore.docments import docments
+from PIL import Image
+
+from notebooks import linked, markdown
+from project import (CHAPTERS, PAPER_TITLES, PAPERS, ROOT, Figure, Notebook, claims, colab,
+                     figures, library, repository, source_of)
+
+VERDICTS = ["reproduced", "not reproduced", "inconclusive", "not judged yet"]
+WIDE, SMALL = 1440, 480      # pixels of a picture and of a thumbnail
+
+
+def places() -> dict[Path, str]:
+    "The page of each file that has one."
+    notebooks = [Notebook(ROOT / "nbs" / "index.ipynb"),
+                 *(Notebook(path) for path in (ROOT / "nbs").glob("*/[!f]*.ipynb")),
+                 *(figure.notebook for some in figures().values() for figure in some)]
+    found = {notebook.path: notebook.page for notebook in notebooks}
+    for some in figures().values():
+        for figure in some:
+            found[figure.made(".ipynb")] = found[figure.made(".png")] = figure.notebook.page
+    return found | {ROOT / "README.md": "index.md", ROOT / "CHANGELOG.md": "changes.md",
+                    ROOT / "figures/paper/REPORT.md": "claims.md"}
+
+
+def chip(verdict) -> str:
+    kind = verdict.replace(" ", "-")
+    return f'<span class="verdict {kind}">{verdict}</span>'
+
+
+def chips(rows) -> str:
+    "How many claims became what."
+    counts = Counter(row["verdict"] for row in rows)
+    return " ".join(chip(v).replace(f">{v}<", f">{counts[v]} {v}<") for v in VERDICTS if counts[v])
+
+
+def judged(figure:Figure) -> list[dict]:
+    return [row for row in claims()
+            if (row["paper"], row["figure"]) == (figure.paper, figure.notebook.path.stem)]
+
+
+def picture(path:Path, out:Path, name:str, width:int) -> str:
+    "A picture no wider than this, in 256 colours, which look the same and are a third of the bytes."
+    to = out / "pictures" / f"{name.replace('/', '-')}-{width}.png"
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(path) as image:
+        image = image.convert("RGB")
+        if image.width > width:
+            image = image.resize((width, round(image.height * width / image.width)),
+                                 Image.Resampling.LANCZOS)
+        image.quantize(method=Image.Quantize.MAXCOVERAGE).save(to, "png", optimize=True)
+    return to.relative_to(out).as_posix()
+
+
+def front(places, out:Path) -> str:
+    "The first screen of the README."
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8").split("\n## ")[0]
+    return linked(text, readme, "index.md", out, places)
+
+
+def changes(places, out:Path) -> str:
+    log = ROOT / "CHANGELOG.md"
+    return linked(log.read_text(encoding="utf-8"), log, "changes.md", out, places)
+
+
+def minutes(number:float) -> str:
+    if number < 1: return "less than a minute"
+    return f"{number:.0f} min" if number < 120 else f"{number / 60:.1f} h"
+
+
+def card(figure:Figure, out:Path, up:str) -> str:
+    "A thumbnail with what became of the claims."
+    page = up + figure.notebook.page.removesuffix(".md") + ".html"
+    head = f'<a class="card" href="{page}">'
+    if figure.facts:
+        small = picture(figure.made(".png"), out, figure.name, SMALL)
+        head += f'<img src="{up}{small}" alt="" loading="lazy">'
+    return (f"{head}<span>{escape(figure.notebook.headline)}</span>"
+            f"<span>{chips(judged(figure))}</span></a>")
+
+
+def gallery(out:Path) -> str:
+    "All figures at a glance."
+    lines = ["# Gallery", "", "Every figure, with what became of the claims it judges. Each opens "
+             "on its picture, its verdicts and the notebook that made it.", ""]
+    for paper, some in figures().items():
+        lines += [f"## [{PAPER_TITLES[paper] or paper}]({paper}/index.md)", "",
+                  '<div class="gallery">', *(card(figure, out, "") for figure in some),
+                  "</div>", ""]
+    return "\n".join(lines)
+
+
+def number(row) -> str:
+    if row["mean"] is None: return ""
+    low, high = row["interval"]
+    return f"{float(row['mean']):.3g} [{float(low):.3g}, {float(high):.3g}]"
+
+
+def verdict_table(rows) -> list[str]:
+    lines = ["| claim | measured | expected | verdict |", "|---|---|---|---|"]
+    for row in rows:
+        said = chip(row["verdict"])
+        if row["where"]: said += f" decided by {row['where']}"
+        if row["why"]: said += f"<br>{row['why']}"
+        bar = row["statistic"].replace("|", "\\|")
+        lines.append(f"| **{row['id']}.** {row['claim']}<br><small>{bar}</small> | {number(row)} | "
+                     f"{row['expect']} {row['margin']:g} | {said} |")
+    return lines
+
+
+def figure_page(figure:Figure, places, out:Path) -> str:
+    "Picture, verdicts, and the notebook as it was executed."
+    executed = Notebook(figure.made(".ipynb")) if figure.facts else None
+    text = markdown(figure.notebook, places, out, executed)
+    heading, _, rest = text.strip().partition("\n")
+    links = [f"[open in Colab]({colab(figure.notebook.path)})",
+             f"[notebook]({source_of(figure.notebook.path)})"]
+    links += [f"[{what}]({source_of(figure.made(ending))})" for what, ending in
+              (("numbers", ".csv"), ("provenance", ".json"), ("PDF", ".pdf")) if figure.facts]
+    lines = [heading, "", " · ".join(links), "", f"`make {figure.name} PROFILE=paper`", ""]
+    if facts := figure.facts:
+        wide = picture(figure.made(".png"), out, figure.name, WIDE)
+        reduced = ", smaller than the paper's own setting" if facts.get("reduced") else ""
+        lines += [f"![{figure.notebook.title}](../{wide})", "",
+                  f"Seeds {facts['seeds'][0]} to {facts['seeds'][-1]}; "
+                  f"{minutes(figure.minutes)} of training on {facts['device']}{reduced}.", ""]
+    else: lines += ["*Not run in the paper profile yet.*", ""]
+    rows = judged(figure)
+    if rows: lines += ["## Claims and verdicts", "", *verdict_table(rows), ""]
+    return "\n".join([*lines, "## The notebook", "", rest])
+
+
+def paper_page(paper:str, places, out:Path) -> str:
+    "What we found, then its figures."
+    text = markdown(Notebook(ROOT / "nbs" / paper / "index.ipynb"), places, out)
+    rows = [row for row in claims() if row["paper"] == paper]
+    forest = ROOT / "figures/paper" / paper / "claims.png"
+    lines = [text.strip(), "", "## Figures", "", '<div class="gallery">',
+             *(card(figure, out, "../") for figure in figures()[paper]), "</div>", "",
+             "## Claims", "", chips(rows), "", "[All of them, in a table](../claims.md).", ""]
+    if forest.is_file():
+        lines += [f"![every claim's effect](../{picture(forest, out, paper + '-claims', WIDE)})"]
+    return "\n".join(lines)
+
+
+def claims_page() -> str:
+    "The table is drawn by the browser, so that it can be filtered."
+    return "\n".join([
+        "---", "hide:", "  - toc", "---", "",
+        "# Claims and verdicts", "",
+        "What each paper says, as a test written down before its result, and what became of it. "
+        "Intervals are 95 %; how a verdict comes about: "
+        "[Claims](library/claims.md). All of it on one page: "
+        f"[REPORT.md]({source_of(ROOT / 'figures/paper/REPORT.md')}).", "",
+        chips(claims()), "", '<div id="claims"></div>', "",
+        '<script src="scripts/tabulator.min.js"></script>',
+        '<script src="scripts/claims-data.js"></script>',
+        '<script src="scripts/claims.js"></script>'])
+
+
+def claims_data() -> str:
+    "The rows of that table, as a script: pages opened from a disk may not fetch files."
+    known = {figure.name: figure.notebook.page for some in figures().values() for figure in some}
+    rows = [dict(paper=row["paper"], id=row["id"], claim=row["claim"], verdict=row["verdict"],
+                 statistic=row["statistic"], measured=number(row), why=row["why"] or "",
+                 expected=f"{row['expect']} {row['margin']:g}", says=row["says"],
+                 figure=row["figure"].split("/")[-1],
+                 page=known.get(f"{row['paper']}/{row['figure']}", "").replace(".md", ".html"))
+            for row in sorted(claims(), key=lambda row: PAPERS.index(row["paper"]))]
+    return f"const CLAIMS = {json.dumps(rows, ensure_ascii=False)};\n"
+
+
+def reference(folder:str) -> str:
+    "The public names of one folder of the package: what they take, from their docments."
+    lines = [f"# `rnnbio.{folder}`", "", f"{CHAPTERS[folder]}: every public name, as "
+             "`from rnnbio.all import *` gives it.", ""]
+    for notebook in library()[folder]:
+        module = import_module(f"rnnbio.{notebook.module}")
+        page = "../" + notebook.page
+        lines += [f"## [{notebook.title}]({page})", "", f"`{module.__name__}`", ""]
+        for name in module.__all__:
+            if not name.startswith("_"): lines += entry(name, getattr(module, name))
+    return "\n".join(lines)
+
+
+def entry(name:str, value) -> list[str]:
+    "One name: signature, what it says of itself, its arguments."
+    if not callable(value):
+        return [f"### `{name}`", "", f"a {type(value).__name__}", ""]
+    try: given = docments(value, full=True, returns=True)
+    except (TypeError, ValueError, OSError): given = {}
+    said = given.pop("return", None)
+    arguments = {k: v for k, v in given.items() if k not in ("self", "args", "kwargs")}
+    # what `help` adds from the docments stands in the table below
+    words = (inspect.getdoc(value) or "").split("\n\nArguments:")[0] if value.__doc__ else ""
+    lines = [f"### `{name}`", ""]
+    # a dataclass without words of its own gets its signature from Python
+    if not words.startswith(f"{name}("): lines += [escape(words), ""]
+    rows = [f"| `{k}` | {kind(v['anno'])} | {default(v['default'])} | {cell(v['docment'])} |"
+            for k, v in arguments.items()]
+    if rows: lines += ["| argument | type | default | |", "|---|---|---|---|", *rows, ""]
+    if said and kind(said["anno"]): lines += [f"Returns {kind(said['anno'])}"
+                                              + (f": {cell(said['docment'])}" if said["docment"]
+                                                 else "") + ".", ""]
+    return lines
+
+
+def kind(annotation) -> str:
+    if annotation in (inspect.Parameter.empty, None, object): return ""
+    text = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
+    if getattr(annotation, "__args__", None): text = str(annotation)
+    return "`" + re.sub(r"\b\w+\.(?=\w)", "", text).replace("|", "\\|") + "`"
+
+
+def default(value) -> str:
+    if value is inspect.Parameter.empty: return ""
+    text = repr(value)
+    return "`" + (text if len(text) < 40 and " at 0x" not in text else "…").replace("|", "\\|") + "`"
+
+
+def cell(text) -> str:
+    return escape(re.sub(r"\s+", " ", text or "")).replace("|", "\\|")
