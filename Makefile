@@ -79,10 +79,10 @@ pictures: $(READY) $(KERNEL) ## remake the pictures of the library notebooks
 lab: $(READY) $(KERNEL)      ## open the notebooks in Jupyter
 	"$(PY)" -m jupyterlab nbs
 
-address:              ## carry the repository's address from settings.ini into README, notebooks and CITATION
+address:              ## carry the repository's address from settings.ini into texts, notebooks and CITATION
 	@slug=$$(sed -nE 's/^(user|repo) = (.*)/\2/p' settings.ini | paste -sd/ -) && branch=$$(sed -nE 's/^branch = (.*)/\1/p' settings.ini) && \
-	sed -i.bak -E "s#(github\.com/|research\.google\.com/github/)[^/ \")]+/rnnbio#\1$$slug#g; s#($$slug)(\.git)?(/blob/|@)[^/\" ]+#\1\2\3$$branch#g" README.md CITATION.cff nbs/*.ipynb nbs/*/*.ipynb && \
-	rm -f README.md.bak CITATION.cff.bak nbs/*.bak nbs/*/*.bak && echo "address: $$slug, branch $$branch"
+	sed -i.bak -E "s#(github\.com/|research\.google\.com/github/)[^/ \")]+/rnnbio#\1$$slug#g; s#($$slug)(\.git)?(/blob/|@)[^/\" ]+#\1\2\3$$branch#g" *.md CITATION.cff nbs/*.ipynb nbs/*/*.ipynb && \
+	rm -f *.bak nbs/*.bak nbs/*/*.bak && echo "address: $$slug, branch $$branch"
 
 site: .make/site.ready       ## a web site of all of it, into _site/html (needs node, for npm)
 	NO_COLOR=1 "$(PY)" web/build.py

@@ -94,7 +94,7 @@ def test_modules_keep_to_a_page():
 
 def test_one_address():
     slug = f"{SETTINGS['user']}/{SETTINGS['repo']}"
-    for path in [ROOT / "README.md", ROOT / "CITATION.cff", *NOTEBOOKS]:
+    for path in [*ROOT.glob("*.md"), ROOT / "CITATION.cff", *NOTEBOOKS]:
         for found in re.findall(
             r"(?:github\.com|research\.google\.com/github)/([^/\s\"')]+/rnnbio)",
             path.read_text(encoding="utf-8")):

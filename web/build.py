@@ -13,8 +13,10 @@ import yaml
 import explorer
 import pages
 from notebooks import markdown
-from project import CHAPTERS, PAPER_TITLES, ROOT, figures, library, version, Notebook
+from project import CHAPTERS, PAPER_TITLES, ROOT, figures, library, repository, version, Notebook
 
+WORDS = {"RUNNING.md": "running.md", "DEVELOPMENT.md": "development.md",
+         "CHANGELOG.md": "changes.md"}
 HERE, SITE = Path(__file__).resolve().parent, ROOT / "_site"
 SHIM = "https://unpkg.com/iframe-worker/shim"      # lets the search work on pages opened from a disk
 NPM = {"iframe-worker/shim/index.js": "scripts/iframe-worker.js",
@@ -31,7 +33,8 @@ def navigation() -> list:
                               {"what its figures share": f"{paper}/common.md"}]
     chapters = [{chapter: [{n.title: n.page} for n in library()[folder]]}
                 for folder, chapter in CHAPTERS.items()]
-    return [{"Home": ["index.md", {"A tour": "tour.md"}, {"What changed": "changes.md"}]},
+    return [{"Home": ["index.md", {"A tour": "tour.md"}, {"Running it elsewhere": "running.md"},
+                      {"How it is built": "development.md"}, {"What changed": "changes.md"}]},
             {"Gallery": "gallery.md"},
             {"Papers": [{PAPER_TITLES[p] or p: of_paper(p)} for p in figures()]},
             {"Claims": "claims.md"},
@@ -44,7 +47,8 @@ def navigation() -> list:
 def write_pages(out:Path) -> None:
     "Markdown and pictures."
     places = pages.places()
-    written = {"index.md": pages.front(places, out), "changes.md": pages.changes(places, out),
+    written = {"index.md": pages.front(places, out),
+               **{page: pages.text_page(name, page, places, out) for name, page in WORDS.items()},
                "gallery.md": pages.gallery(out), "claims.md": pages.claims_page(),
                "tour.md": markdown(Notebook(ROOT / "nbs/index.ipynb"), places, out)}
     for paper, some in figures().items():
@@ -80,7 +84,9 @@ def main() -> None:
     write_pages(source)
     write_assets(source)
     settings = yaml.safe_load((HERE / "mkdocs.yml").read_text(encoding="utf-8"))
-    settings |= dict(nav=navigation(), copyright=f"rnnbio {version()}, MIT licence")
+    link = dict(icon="fontawesome/brands/github", link=repository())
+    settings |= dict(nav=navigation(), copyright=f"rnnbio {version()}, MIT licence",
+                     extra=dict(social=[link]))
     (SITE / "mkdocs.yml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
                                      encoding="utf-8")
     subprocess.run([sys.executable, "-m", "zensical", "build", "--clean", "--strict"], cwd=SITE, check=True)

@@ -28,6 +28,7 @@ def places() -> dict[Path, str]:
         for figure in some:
             found[figure.made(".ipynb")] = found[figure.made(".png")] = figure.notebook.page
     return found | {ROOT / "README.md": "index.md", ROOT / "CHANGELOG.md": "changes.md",
+                    ROOT / "RUNNING.md": "running.md", ROOT / "DEVELOPMENT.md": "development.md",
                     ROOT / "figures/paper/REPORT.md": "claims.md"}
 
 
@@ -67,9 +68,10 @@ def front(places, out:Path) -> str:
     return linked(text, readme, "index.md", out, places)
 
 
-def changes(places, out:Path) -> str:
-    log = ROOT / "CHANGELOG.md"
-    return linked(log.read_text(encoding="utf-8"), log, "changes.md", out, places)
+def text_page(name:str, page:str, places, out:Path) -> str:
+    "A file of words as it is."
+    path = ROOT / name
+    return linked(path.read_text(encoding="utf-8"), path, page, out, places)
 
 
 def minutes(number:float) -> str:
