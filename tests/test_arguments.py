@@ -345,6 +345,7 @@ NOT_FOR_USERS = (
     r"claims\.(Verdict|Race|at_zero)",
     r"connections\.Connections",
     r"data\.(fetch|content)",
+    r"archive\.",
     r"digits\.",
     r"structures\.structured",
     r"two_layers\.TwoLayer",

@@ -2,6 +2,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import pooch
 import pytest
 
 import processes
@@ -18,6 +20,7 @@ from rnnbio.base.registry import later
 from rnnbio.networks.connectome import connectome
 from rnnbio.networks.fixed import fixed
 from rnnbio.sweeps.runs import REGISTRIES, Run, spec_data
+from rnnbio.sweeps.archive import keys_needed, pack, published, unpack
 from rnnbio.sweeps.commands import main
 from rnnbio.sweeps.store import Store, key_of
 from rnnbio.sweeps.sweep import Failed, Sweep
@@ -302,6 +305,40 @@ def test_command_line(tmp_path, question, monkeypatch, capsys):
     assert main(["clean"]) == 0 and "1 leftovers" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="not a sweep that can be read"):
         main(["show", str(damaged)])
+
+
+def test_runs_travel_in_an_archive(tmp_path, question, monkeypatch, capsys):
+    here, there, archive = tmp_path / "here", tmp_path / "there", tmp_path / "runs.tar"
+    monkeypatch.setenv("RNNBIO_RESULTS", str(here))
+    assert main(["pack", str(archive), str(question)]) == 1 and not archive.exists()
+    assert main(["run", str(question)]) == 0 and main(["pack", str(archive), str(question)]) == 0
+    checksum = re.search("sha256:[0-9a-f]{64}", capsys.readouterr().out)[0]
+    monkeypatch.setenv("RNNBIO_RESULTS", str(there))
+    monkeypatch.setenv("RNNBIO_DATA", str(tmp_path))        # as if it had been fetched
+    source = "doi:10.5281/zenodo.0/runs.tar"
+    assert main(["unpack", source, "--checksum", checksum.replace(checksum[-6:], "000000")]) == 1
+    assert main(["unpack", source, "--checksum", checksum]) == 0
+    assert main(["verify"]) == 0 and "4 of 4" in capsys.readouterr().out
+    assert Store(there).keys() == Store(here).keys()
+    # what is published under a DOI is fetched from where that leads
+    monkeypatch.setenv("RNNBIO_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(pooch, "DOIDownloader", lambda timeout: lambda url, to, _: (
+        shutil.copy(archive, to) if url == source else pytest.fail(url)))
+    assert published(source, checksum) == tmp_path / "data" / "runs.tar"
+
+
+@pytest.mark.parametrize("call, says", [
+    (lambda at: keys_needed([None], at), "sweeps must be Sweeps, got None"),
+    (lambda at: keys_needed([], at, "gpu"), "device must be one of"),
+    (lambda at: pack(3, ["0" * 64], at), "file must be text or PathLike"),
+    (lambda at: pack(at / "x.tar", ["0"], at), "key must be 64 digits"),
+    (lambda at: unpack(None, at), "file must be"),
+    (lambda at: published("doi:10.5281/zenodo.0/x.tar", "0"), "checksum must be kind:digits"),
+    (lambda at: published("x.tar", "0"), "source must be doi:"),
+])
+def test_archives_refuse_by_name(tmp_path, call, says):
+    with pytest.raises((TypeError, ValueError), match=re.escape(says)): call(tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_failing_run_sets_the_exit_status(tmp_path, monkeypatch, capsys):

@@ -24,7 +24,7 @@ from .machine import project_root, switch, user_path
 class File:
     "A file that others publish."
     name:str               # under `data_root()`, or an absolute path
-    urls:tuple[str, ...]   # where it is published, mirrors after it; tried in this order
+    urls:tuple[str, ...]   # https://... or doi:.../name, mirrors after it; tried in this order
     checksum:str           # "sha256:..." or "md5:...", as published
     size:int|None = None   # bytes, where known
     instead:str = ""       # what does without it, for the message when it cannot be had
@@ -130,7 +130,8 @@ def _download(path:Path, file:File) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             coming = Path(folder, path.name)
             try:
-                pooch.HTTPDownloader(timeout=60)(url, str(coming), None)
+                downloader = pooch.DOIDownloader if url.startswith("doi:") else pooch.HTTPDownloader
+                downloader(timeout=60)(url, str(coming), None)
                 _check(coming, file, "what came is not what is published")
                 return os.replace(coming, path)
             except (OSError, ValueError) as e: failed.append(f"{url} ({str(e)[:300]})")

@@ -12,6 +12,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from ..base.checks import count, parse_json, shown
+from .archive import keys_needed, pack, published, unpack
 from .cluster import import_all
 from .compute import by_key, compute, failure
 from ..base.machine import pick_device
@@ -89,6 +90,16 @@ def main(
     argv=None,      # words of the command line; default: the real ones
 ) -> int:           # exit status
     "`python -m rnnbio`."
+    asked = _parser().parse_args(argv)
+    try:
+        import_all(getattr(asked, "modules", []))
+        return _COMMANDS[asked.command](asked, Store())
+    except (KeyboardInterrupt, ImportError, OSError, Refused) as e:
+        print(str(e) or "stopped", file=sys.stderr)
+        # 130: as shells say it of Ctrl-C
+        return 130 if isinstance(e, KeyboardInterrupt) else 1
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m rnnbio", description="Sweeps and their results.",
         epilog="Results lie in results/ (RNNBIO_RESULTS names another folder). An example: "
@@ -97,33 +108,37 @@ def main(
     for name, words in dict(show="print its axes and settings",
                             estimate="networks, minutes, memory and disk it needs",
                             run="compute what is missing").items():
-        command = commands.add_parser(name, help=words)
-        command.add_argument("file", help="a sweep as JSON (Sweep.to_json), or a figure's JSON")
-        if name != "show":
-            command.add_argument("--device", default="auto", help="auto, cpu or cuda")
-            command.add_argument("--import", dest="modules", metavar="MODULE", action="append",
-                                 default=[],
-                                 help="import it first: it defines your own task, initializer, "
-                                      "optimizer or measure")
-        if name == "run":
-            command.add_argument("--netcdf", help="also write the results to this file")
-            command.add_argument("--shard", metavar="I/N", type=_part,
-                                 help="only the I-th of N parts, for array jobs on a shared folder")
-            command.add_argument("--status", action="store_true",
-                                 help="compute nothing, say how far it is")
+        _of_a_sweep(commands.add_parser(name, help=words), name)
     for name, words in dict(list="the results that are stored",
                             verify="read every result and check it", clean="remove leftovers of "
                             "interrupted runs and what was set aside",
                             report="every claim's verdict, into figures/paper/REPORT.md").items():
         commands.add_parser(name, help=words)
-    asked = parser.parse_args(argv)
-    try:
-        import_all(getattr(asked, "modules", []))
-        return _COMMANDS[asked.command](asked, Store())
-    except (KeyboardInterrupt, ImportError, OSError, Refused) as e:
-        print(str(e) or "stopped", file=sys.stderr)
-        # 130: as shells say it of Ctrl-C
-        return 130 if isinstance(e, KeyboardInterrupt) else 1
+    packing = commands.add_parser("pack", help="stored runs of some sweeps into one archive")
+    packing.add_argument("archive", help="the file to write, NAME.tar")
+    packing.add_argument("file", nargs="+", help="sweeps as JSON, or figures' JSON")
+    packing.add_argument("--device", default="cpu", help="of the results: cpu or cuda")
+    taking = commands.add_parser("unpack", help="the runs of an archive into the results")
+    taking.add_argument("archive", help="NAME.tar, or where it is published: doi:.../NAME.tar")
+    taking.add_argument("--checksum", help="sha256:..., of one that is published")
+    return parser
+
+# %% ../../nbs/lib/74_commands.ipynb #81cf38f5
+def _of_a_sweep(command, name) -> None:
+    "What `show`, `estimate` and `run` are told."
+    command.add_argument("file", help="a sweep as JSON (Sweep.to_json), or a figure's JSON")
+    if name != "show":
+        command.add_argument("--device", default="auto", help="auto, cpu or cuda")
+        command.add_argument("--import", dest="modules", metavar="MODULE", action="append",
+                             default=[],
+                             help="import it first: it defines your own task, initializer, "
+                                  "optimizer or measure")
+    if name == "run":
+        command.add_argument("--netcdf", help="also write the results to this file")
+        command.add_argument("--shard", metavar="I/N", type=_part,
+                             help="only the I-th of N parts, for array jobs on a shared folder")
+        command.add_argument("--status", action="store_true",
+                             help="compute nothing, say how far it is")
 
 # %% ../../nbs/lib/74_commands.ipynb #da46c5c0
 def _part(text:str) -> tuple[int, int]:
@@ -134,16 +149,18 @@ def _part(text:str) -> tuple[int, int]:
     raise argparse.ArgumentTypeError("I/N must be a part and how many there are, like 3/8 with I "
                                      f"from 1 to N; got {text!r}")
 
-def _read(asked) -> list[Sweep]:
+def _read(asked) -> list[Sweep]: return _sweeps(asked.file)
+
+def _sweeps(file) -> list[Sweep]:
     "The sweep of a file, or all those of a figure's JSON."
     try:
-        data = parse_json("it", Path(asked.file).read_bytes())
+        data = parse_json("it", Path(file).read_bytes())
         sweeps = data["sweeps"] if isinstance(data, dict) and "sweeps" in data else [data]
         if not isinstance(sweeps, list):
             raise ValueError(f"sweeps must be a list, got {shown(sweeps)}")
         return [sweep_of(one) for one in sweeps]
     except (OSError, ValueError, TypeError) as e:
-        raise SystemExit(f"{asked.file}: not a sweep that can be read: {e}")
+        raise SystemExit(f"{file}: not a sweep that can be read: {e}")
 
 def _show(asked, store) -> int:
     for sweep in _read(asked):
@@ -229,5 +246,27 @@ def _report(asked, store) -> int:
     write_report()
     return 0
 
+# %% ../../nbs/lib/74_commands.ipynb #449c6aa0
+def _pack(asked, store) -> int:
+    keys, missing = keys_needed([sweep for file in asked.file for sweep in _sweeps(file)], store,
+                                asked.device)
+    if not keys:
+        print(f"none of {len(missing)} runs is in {store.root}", file=sys.stderr)
+        return 1
+    checksum = pack(asked.archive, keys, store)
+    size = Path(asked.archive).stat().st_size / 1e6
+    print(f"{asked.archive}: {len(keys)} runs, {size:.1f} MB, {checksum}"
+          + (f"; {len(missing)} runs are not in {store.root}" if missing else ""))
+    return 0
+
+def _unpack(asked, store) -> int:
+    try:
+        file = published(asked.archive, asked.checksum) if asked.checksum else asked.archive
+        print(f"{len(unpack(file, store))} runs are in {store.root}")
+        return 0
+    except ValueError as e:
+        print(e, file=sys.stderr)
+        return 1
+
 _COMMANDS = dict(show=_show, estimate=_estimate, run=_compute, list=_list, verify=_verify,
-                 clean=_clean, report=_report)
+                 clean=_clean, report=_report, pack=_pack, unpack=_unpack)
