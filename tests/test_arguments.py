@@ -366,7 +366,7 @@ NOT_FOR_USERS = (
     r"schedule\.(rate_at|stages_of|Part|parts)",
     r"plots\.(?!gain_color)",
     r"conditions\.",
-    r"report\.",
+    r"(report|forest|summary)\.",
     r"figure\.(?!check)",
     r"runs\.",
     r"corpus\.(?!generated$|parse|get)",

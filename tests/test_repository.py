@@ -217,7 +217,7 @@ FLOORS = [
     {"tasks": "base romo schuessler timing neurogym environments pattern digits match hold "
               "wrappers ring reversal",
      "kernels": "vectors noise batched gpu passes compiled growth cpu",
-     "figures": "statistics claims figure prose report"},
+     "figures": "statistics claims figure prose forest summary report"},
     {"networks": "params initializers structures dynamics models modules connections connectome "
                  "fixed controls"},
     {"rules": "costs rules oracles"},

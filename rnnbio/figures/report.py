@@ -16,7 +16,9 @@ from ..base.checks import checked, parse_json
 from ..base.machine import project_root, whole
 from ..base.plots import figure_style
 from .claims import load_claims
+from .forest import forest
 from .prose import write_prose
+from .summary import summary
 
 # %% ../../nbs/lib/81_report.ipynb #9cadcdba
 _HEAD = (
@@ -116,63 +118,6 @@ def _sentences(root, paper, claims, found) -> str:
     third = f"{len(main)} are open; seeds that would settle them, at their spread: {words}."
     return " ".join([first, second, third if main else "Nothing is open."])
 
-# %% ../../nbs/lib/81_report.ipynb #cf02fee4
-_MARKS = {"reproduced": dict(mfc="k", mec="k", marker="o", ecolor="k"),
-          "inconclusive": dict(mfc="white", mec="0.5", marker="o", ecolor="0.6"),
-          "not reproduced": dict(mfc="#CC3311", mec="#CC3311", marker="X", ecolor="#CC3311")}
-
-def _forest(claims, found):
-    "All claims of a paper that figures judged, a panel for each figure; a matplotlib figure."
-    judged = {id: v for id in claims if (v := _main(found.get(id, ())))}
-    figures = list(dict.fromkeys(claims[id].figure for id in judged))
-    columns = [_column(judged, claims, figure) for figure in figures]
-    half = -(-sum(map(len, columns)) // 3)
-    sides, filled = [[], [], []], 0
-    for figure, rows in zip(figures, columns):
-        sides[min(filled // max(half, 1), 2)].append((figure, rows))
-        filled += len(rows)
-    most = max(sum(len(rows) + 1.5 for _, rows in side) for side in sides)
-    with figure_style():
-        picture, axes = plt.subplots(1, 3, figsize=(7.2, .9 + .135 * most), sharex=True,
-                                     layout="constrained")
-        for ax, side in zip(axes, sides): _draw_side(ax, side, most)
-        for verdict, look in _MARKS.items():
-            axes[0].errorbar([], [], ls="", ms=4, label=verdict, **look)
-        picture.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        axes[1].set_xlabel("effect beyond the claim's margin, 95 % interval; right: as claimed")
-    return picture
-
-def _column(judged, claims, figure) -> list[tuple]:
-    "Of each claim of a figure: id, verdict, effect beyond the margin and its interval."
-    rows = []
-    for id, v in judged.items():
-        if claims[id].figure != figure: continue
-        side = 1 if claims[id].expect == "above" else -1
-        beyond = [side * (float(x) - claims[id].margin) for x in (v["mean"], *v["interval"])]
-        rows.append((id, v["verdict"], beyond[0], *sorted(beyond[1:])))
-    return rows
-
-# %% ../../nbs/lib/81_report.ipynb #f8fe0ebc
-def _draw_side(ax, side, most) -> None:
-    "Some figures under each other."
-    at = 0.
-    for figure, rows in side:
-        ax.annotate(figure, (-.02, at), xycoords=("axes fraction", "data"), fontsize=7,
-                    va="center", annotation_clip=False)
-        for id, verdict, mean, low, high in rows:
-            at += 1
-            ax.annotate(id, (-.02, at), xycoords=("axes fraction", "data"), fontsize=7,
-                        ha="right", va="center", annotation_clip=False)
-            if np.isfinite([mean, low, high]).all():
-                ax.errorbar(mean, at, xerr=[[mean - low], [high - mean]], ms=3.5, lw=1,
-                            **_MARKS[verdict])
-        at += 1.5
-    ax.axvline(0, color="0.8", lw=.8, zorder=0)
-    ax.set(ylim=(most, -1), yticks=[])
-    ax.set_xscale("symlog", linthresh=.1, linscale=.7)
-    ax.set_xticks([-10, -1, -.1, 0, .1, 1, 10], ["−10", "−1", "", "0", "", "1", "10"])
-    ax.spines["left"].set_visible(False)
-
 # %% ../../nbs/lib/81_report.ipynb #32176e4e
 def _of_paper(root, paper, claims, found, figures, again) -> list[str]:
     "The claims of one paper as a table; the runs behind it; numbers beside the paper's."
@@ -192,6 +137,9 @@ def _of_paper(root, paper, claims, found, figures, again) -> list[str]:
             f"![claims of {paper}]({paper}/claims.png)", "", *_table(head, rows), "",
             *_folded("Under another choice than ours",
                      _table(["claim", "choice", *head[3:6]], beside) if beside else []),
+            *_folded("Reproducibility summary: scope, easy, difficult, compute", summary(
+                root, paper, {id: _ours(root, claim, found.get(id, ()))
+                              for id, claim in claims.items()}, figures)),
             *_folded("The runs behind it", [_made(facts) for facts in figures + again]),
             *_beside(checks)]
 
@@ -311,7 +259,7 @@ def write_report() -> None:
     for path in _claim_files(root):
         claims, found, *_ = _judged(root, path)
         if not found: continue
-        picture = _forest(claims, found)
+        picture = forest(claims, {id: v for id in claims if (v := _main(found.get(id, ())))})
         (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
         with figure_style():
             whole(folder / path.parent.name / "claims.png",
