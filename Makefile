@@ -40,7 +40,7 @@ export RNNBIO_SCHEDULER := $(SCHEDULER)
 export JUPYTER_PATH := $(CURDIR)/.make$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help figures $(PAPERS) $(NAMES) report redraw test test-all test-site export pictures lab address site clean FORCE
+.PHONY: help figures $(PAPERS) $(NAMES) report redraw test test-all test-site export pictures lab address site release clean FORCE
 .SECONDARY:
 .PRECIOUS: $(FIGURES)      # moved into place whole: nothing to delete where make is stopped
 
@@ -89,6 +89,9 @@ site: .make/site.ready       ## a web site of all of it, into _site/html (needs 
 
 test-site: site              ## its pages in a browser (needs chromium)
 	"$(PY)" -m pytest web
+
+release: $(READY)     ## is this commit one? then the tag's words and an archive of the runs, into _release/
+	"$(PY)" nbs/release.py
 
 clean:                ## forget quick figures and build stamps; paper figures and the environment stay
 	rm -rf figures/quick* figures/test* _site .make

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,6 +50,14 @@ def test_pyproject_mirrors_settings():
     assert project["project"]["requires-python"].startswith(">=" + SETTINGS["min_python"])
     assert f'__version__ = "{SETTINGS["version"]}"' in (ROOT / "rnnbio/__init__.py").read_text()
     assert f"version: {SETTINGS['version']}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_citation_names_every_paper():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    papers = {path.parent.name for path in ROOT.glob("nbs/*/claims.toml")} - {"beyond"}
+    assert {one["notes"] for one in cited["references"]} == papers
+    for one in cited["references"]:
+        assert one["notes"] == f"{one['authors'][0]['family-names'].lower()}{one['year']}"
 
 
 def test_jupyters_copies_are_no_notebooks(tmp_path):

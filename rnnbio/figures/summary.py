@@ -38,6 +38,7 @@ def summary(
             *_ambiguous(root, paper), "",
             f"**What it took.** {_compute(figures)}"]
 
+# %% ../../nbs/lib/54_summary.ipynb #ca0339f9
 def _name(facts) -> str: return facts["figure"].split("/")[1]
 
 def _lost(figures) -> str:
@@ -46,8 +47,8 @@ def _lost(figures) -> str:
     runs, diverged, not_learned = (sum(c[name] for c in conditions)
                                    for name in ("runs", "diverged", "not_learned"))
     chosen = [c["lr_note"] for c in conditions if c.get("lr_note") is not None]
-    said = (f"Of {runs} networks, counted once for each figure that shows them, {diverged} diverged "
-            f"and {not_learned} did not learn.")
+    said = (f"Of {runs} networks, counted once for each figure that shows them, {diverged} "
+            f"diverged and {not_learned} did not learn.")
     if not chosen: return said
     return (f"{said} Of {len(chosen)} learning rates that were chosen {sum(map(bool, chosen))} lie "
             "at the edge of their grid.")
