@@ -67,14 +67,21 @@ def faults(version:str, figures:list[dict]) -> list[str]:
 
 def runs(version:str, figures:list[dict]) -> str:
     "Write the archive of the figures' runs; what it holds, in words."
-    sweeps = [sweep_of(sweep) for made in figures for sweep in made["sweeps"]]
-    keys, missing = keys_needed(sweeps, Store())
-    if not keys: return f"no runs: none of {len(missing)} lies in {Store().root}"
+    store, keys, told = Store(), set(), []
+    for made in figures:
+        try: here, missing = keys_needed([sweep_of(sweep) for sweep in made["sweeps"]], store)
+        except (OSError, ValueError) as e:              # its data are not here
+            told.append(f"{made['figure']}: {str(e)[:160]}")
+            continue
+        keys |= {*here}
+        if missing: told.append(f"{made['figure']}: {len(missing)} runs are not in {store.root}")
+    lines = ["", "not in it:", *told] if told else []
+    if not keys: return "\n".join(["no runs", *lines])
     path = OUT / f"rnnbio-{version}-runs.tar"
-    checksum = pack(path, keys)
+    checksum = pack(path, sorted(keys))
     (OUT / "CHECKSUMS").write_text(f"{checksum}  {path.name}\n", encoding="utf-8")
-    lacking = f"; {len(missing)} more are not in {Store().root}" if missing else ""
-    return f"{path.name}: {len(keys)} runs, {path.stat().st_size / 1e6:.0f} MB, {checksum}{lacking}"
+    size = path.stat().st_size / 1e6
+    return "\n".join([f"{path.name}: {len(keys)} runs, {size:.0f} MB, {checksum}", *lines])
 
 
 def main() -> int:
