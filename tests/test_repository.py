@@ -73,6 +73,15 @@ def test_jupyters_copies_are_no_notebooks(tmp_path):
 COLUMNS, CELL, CLASS, CHECK = 100, 40, 90, 60
 
 
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *ROOT.glob("*.md")], ids=lambda p: p.stem)
+def test_links_lead_somewhere(path):
+    texts = ([path.read_text()] if path.suffix == ".md" else
+             [source(cell) for cell in cells(path, "markdown")])
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", "\n".join(texts)):
+        if not re.match(r"[a-z]+:", target):
+            assert (path.parent / target).exists(), f"{path} has a link to {target}"
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_cell_can_be_read_beside_a_file_browser(path):
     """Columns, and lines of a cell: an exported one has few, but for a class alone, whose methods
