@@ -3,6 +3,7 @@
 It needs no network: what pages load (equations, plots, tables) comes from web/node_modules, which
 `make site` has npm fill once, and lies beside them.
 """
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,14 @@ def write_assets(out:Path) -> None:
     (out / "explorer.html").write_text(explorer.html(HERE), encoding="utf-8")
 
 
+def finish(path:Path) -> None:
+    "A built page without what it would fetch from elsewhere, and without marks that have no colour."
+    up = "../" * (len(path.relative_to(SITE / "html").parts) - 1)
+    text = path.read_text(encoding="utf-8").replace(SHIM, f"{up}scripts/iframe-worker.js")
+    plain = re.compile(r'<span class="(?:n|p|w)">([^<]*)</span>')      # names, brackets, spaces
+    path.write_text(plain.sub(r"\1", text), encoding="utf-8")
+
+
 def main() -> None:
     source = SITE / "pages"
     shutil.rmtree(SITE, ignore_errors=True)
@@ -90,10 +99,7 @@ def main() -> None:
     (SITE / "mkdocs.yml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
                                      encoding="utf-8")
     subprocess.run([sys.executable, "-m", "zensical", "build", "--clean", "--strict"], cwd=SITE, check=True)
-    for path in (SITE / "html").rglob("*.html"):
-        up = "../" * (len(path.relative_to(SITE / "html").parts) - 1)
-        text = path.read_text(encoding="utf-8").replace(SHIM, f"{up}scripts/iframe-worker.js")
-        path.write_text(text, encoding="utf-8")
+    for path in (SITE / "html").rglob("*.html"): finish(path)
     size = sum(path.stat().st_size for path in (SITE / "html").rglob("*") if path.is_file())
     print(f"{(SITE / 'html' / 'index.html').relative_to(ROOT)}: {size / 1e6:.0f} MB")
 

@@ -1,5 +1,6 @@
 """A notebook as a page of Markdown: what a reader sees, no directives, links that lead within the site."""
 import hashlib
+import io
 import os
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from nbconvert import MarkdownExporter
 from nbconvert.preprocessors import Preprocessor
 from nbformat.v4 import new_markdown_cell
+from PIL import Image
 from traitlets import Any
 
 from project import NBS, ROOT, Notebook, source_of
@@ -32,7 +34,7 @@ def linked(
         words, target, anchor = found[1], found[2], (found[3] or "").lower()    # as Markdown has it
         if re.match(r"[a-z]+:|#", target): return found[0]
         path = Path(os.path.normpath(at.parent / target))
-        if words.startswith("!"): return f"{words}({up}{_kept(path.read_bytes(), out)})"
+        if words.startswith("!"): return f"{words}({up}{kept(Image.open(path), out)})"
         if path in places:
             to = os.path.relpath(places[path], Path(page).parent)
             return f"{words}({Path(to).as_posix()}{anchor})"
@@ -56,6 +58,7 @@ class _Reader(Preprocessor):
             else:
                 cell.source = DIRECTIVE.sub("", cell.source).strip("\n")
                 cell.outputs = [clean for o in cell.outputs if (clean := _output(o))]
+        nb.metadata["language_info"] = dict(name="python")      # which our own, cleaned, do not say
         nb.cells = [_folded(cell) for cell in cells if cell.source.strip()]
         return nb, resources
 
@@ -103,14 +106,15 @@ def markdown(
     text, resources = exporter.from_notebook_node((executed or notebook).content)
     up = "../" * notebook.page.count("/")
     for name, data in resources["outputs"].items():
-        text = text.replace(f"]({name})", f"]({up}{_kept(data, out)})")
+        text = text.replace(f"]({name})", f"]({up}{kept(Image.open(io.BytesIO(data)), out)})")
     return re.sub(r"!\[png\]", "![]", text)
 
 
-def _kept(data:bytes, out:Path) -> str:
-    "A picture once, however many pages show it."
-    name = f"pictures/{hashlib.sha256(data).hexdigest()[:16]}.png"
-    path = out / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists(): path.write_bytes(data)
+def kept(picture:Image.Image, out:Path) -> str:
+    "A picture as a file, once, however many pages show it; its place within the site."
+    data = io.BytesIO()
+    picture.convert("RGB").save(data, "webp", lossless=True)       # two thirds of a PNG
+    name = f"pictures/{hashlib.sha256(data.getvalue()).hexdigest()[:16]}.webp"
+    (out / "pictures").mkdir(parents=True, exist_ok=True)
+    (out / name).write_bytes(data.getvalue())
     return name

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastcore.docments import docments
 from PIL import Image
 
-from notebooks import linked, markdown
+from notebooks import kept, linked, markdown
 from project import (CHAPTERS, PAPER_TITLES, PAPERS, ROOT, Figure, Notebook, claims, colab,
                      figures, library, repository, source_of)
 
@@ -48,17 +48,15 @@ def judged(figure:Figure) -> list[dict]:
             if (row["paper"], row["figure"]) == (figure.paper, figure.notebook.path.stem)]
 
 
-def picture(path:Path, out:Path, name:str, width:int) -> str:
-    "A picture no wider than this, in 256 colours, which look the same and are a third of the bytes."
-    to = out / "pictures" / f"{name.replace('/', '-')}-{width}.png"
-    to.parent.mkdir(parents=True, exist_ok=True)
+def picture(path:Path, out:Path, width:int) -> str:
+    "A picture of the project, no wider than this."
     with Image.open(path) as image:
         image = image.convert("RGB")
         if image.width > width:
             image = image.resize((width, round(image.height * width / image.width)),
                                  Image.Resampling.LANCZOS)
-        image.quantize(method=Image.Quantize.MAXCOVERAGE).save(to, "png", optimize=True)
-    return to.relative_to(out).as_posix()
+        # 256 colours look the same
+        return kept(image.quantize(method=Image.Quantize.MAXCOVERAGE), out)
 
 
 def front(places, out:Path) -> str:
@@ -84,7 +82,7 @@ def card(figure:Figure, out:Path, up:str) -> str:
     page = up + figure.notebook.page.removesuffix(".md") + ".html"
     head = f'<a class="card" href="{page}">'
     if figure.facts:
-        small = picture(figure.made(".png"), out, figure.name, SMALL)
+        small = picture(figure.made(".png"), out, SMALL)
         head += f'<img src="{up}{small}" alt="" loading="lazy">'
     return (f"{head}<span>{escape(figure.notebook.headline)}</span>"
             f"<span>{chips(judged(figure))}</span></a>")
@@ -130,7 +128,7 @@ def figure_page(figure:Figure, places, out:Path) -> str:
               (("numbers", ".csv"), ("provenance", ".json"), ("PDF", ".pdf")) if figure.facts]
     lines = [heading, "", " · ".join(links), "", f"`make {figure.name} PROFILE=paper`", ""]
     if facts := figure.facts:
-        wide = picture(figure.made(".png"), out, figure.name, WIDE)
+        wide = picture(figure.made(".png"), out, WIDE)
         reduced = ", smaller than the paper's own setting" if facts.get("reduced") else ""
         lines += [f"![{figure.notebook.title}](../{wide})", "",
                   f"Seeds {facts['seeds'][0]} to {facts['seeds'][-1]}; "
@@ -150,7 +148,7 @@ def paper_page(paper:str, places, out:Path) -> str:
              *(card(figure, out, "../") for figure in figures()[paper]), "</div>", "",
              "## Claims", "", chips(rows), "", "[All of them, in a table](../claims.md).", ""]
     if forest.is_file():
-        lines += [f"![every claim's effect](../{picture(forest, out, paper + '-claims', WIDE)})"]
+        lines += [f"![every claim's effect](../{picture(forest, out, WIDE)})"]
     return "\n".join(lines)
 
 
