@@ -33,7 +33,7 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 sys.path.insert(0, str(Path(__file__).parent))
 from cpu import TRIALS, autograd, best, jax_ensemble, machine, start
 
-from rnnbio.rules import rules
+from rnnbio.rules import gradient as gradients
 from rnnbio.all import *
 from rnnbio.kernels import batched
 
@@ -91,12 +91,12 @@ def ours(n, networks, steps, rule, device, seconds=SECONDS):
 
 def batched_training(capture, *args, **more):
     """`ours` without the Triton kernel, with or without a CUDA graph."""
-    kernel, captured = rules._kernel, train_module.CAPTURE
-    rules._kernel, train_module.CAPTURE = lambda params, skips: batched, capture
+    kernel, captured = gradients._kernel, train_module.CAPTURE
+    gradients._kernel, train_module.CAPTURE = lambda params, skips: batched, capture
     try:
         return ours(*args, **more)[0]
     finally:
-        rules._kernel, train_module.CAPTURE = kernel, captured
+        gradients._kernel, train_module.CAPTURE = kernel, captured
 
 
 def fits(measure, *args, **more):

@@ -25,7 +25,7 @@ from cpu import machine
 from rnnbio.all import *
 from rnnbio.base.threads import set_threads
 from rnnbio.networks.dynamics import skips_of
-from rnnbio.rules.rules import training_gradient
+from rnnbio.rules.gradient import training_gradient
 
 NETWORKS, ROUNDS = 16, 40
 

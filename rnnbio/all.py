@@ -33,9 +33,8 @@ from .networks.structures import (
 
 # rules
 from .rules.costs import COSTS, l1, l2
-from .rules.rules import (
-    RULES, Rule, answers, credit_reach, dale_types, get_rule, gradient, gradient_alignment, scaled,
-    type_mean)
+from .rules.gradient import answers, credit_reach, gradient, gradient_alignment
+from .rules.rules import RULES, Rule, dale_types, get_rule, scaled, type_mean
 
 # analyses
 from .analyses.curvature import (

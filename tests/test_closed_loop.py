@@ -8,7 +8,7 @@ import torch
 from rnnbio.all import *
 from rnnbio.base.threads import set_threads
 from rnnbio.networks.dynamics import skips_of
-from rnnbio.rules import rules
+from rnnbio.rules import gradient as gradients
 from rnnbio.rules.oracles import autograd_gradient
 from rnnbio.tasks.reversal import Reversal
 from rnnbio.training import train as train_module
@@ -86,7 +86,7 @@ def test_updates_in_torch_are_those_of_the_compiled_pass(monkeypatch):
     quick = train(MODEL, params, TASK, **TRAINING)
     monkeypatch.setattr(train_module, "compiles", lambda training, params: False)
     slow = train(MODEL, params, TASK, **TRAINING)
-    monkeypatch.setattr(rules, "_compiled", rules._in_torch)
+    monkeypatch.setattr(gradients, "_compiled", gradients._in_torch)
     torch_alone = train(MODEL, params, TASK, **TRAINING)
     for fit in slow, torch_alone:
         for name, t in fit.params.tensors().items():

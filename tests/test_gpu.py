@@ -14,7 +14,7 @@ import torch
 pytest.importorskip("triton", reason="Triton is not installed here")
 
 from rnnbio.networks.models import FORMS
-from rnnbio.rules import rules
+from rnnbio.rules import gradient as gradients
 from rnnbio.all import *
 from rnnbio.kernels import batched, gpu
 from rnnbio.rules.oracles import autograd_gradient
@@ -48,13 +48,13 @@ def random_case(n=5, trials=3, steps=4, runs=2, n_in=2, n_out=3, seed=0, shared=
 
 
 def fused(model, params, trials, rule):
-    """Loss and gradient as `rules` computes them on a GPU."""
+    """Loss and gradient as `gradient` computes them on a GPU."""
     params, trials, rule = params.to(torch.float32,
                                      DEVICE), trials.to(torch.float32, DEVICE), get_rule(rule)
-    outputs, tape = gpu.forward(*rules._weights(params), trials.inputs,
-                                rules.start_state(params, trials.inputs.shape[-2]),
+    outputs, tape = gpu.forward(*gradients._weights(params), trials.inputs,
+                                gradients.start_state(params, trials.inputs.shape[-2]),
                                 model.dynamics(params.W_h))
-    grads = gpu.backward(tape, trials.error(outputs), rules.way_of(rule, params))
+    grads = gpu.backward(tape, trials.error(outputs), gradients.way_of(rule, params))
     names = [name for name in ("W_h", "W_x", "b", "w", "b_out") if model.bias
              or not name.startswith("b")]
     return trials.loss(outputs).cpu(), {name: g.cpu()
@@ -122,7 +122,7 @@ def test_the_same_bits_at_every_call_and_a_run_is_itself():
 
 def rates(model, params, trials):
     params, inputs = params.to(torch.float32, DEVICE), trials.inputs.to(DEVICE, torch.float32)
-    return gpu.forward(*rules._weights(params), inputs, rules.start_state(params, inputs.shape[-2]),
+    return gpu.forward(*gradients._weights(params), inputs, gradients.start_state(params, inputs.shape[-2]),
                        model.dynamics(params.W_h))[1].rates
 
 
@@ -151,19 +151,19 @@ def test_what_is_refused():
     for wrong in params, LeakyRNN(2, 513, 3).init([0], gaussian()):
         assert not gpu.serves(wrong.W_h)
         with pytest.raises(ValueError, match="use rnnbio.kernels.batched"):
-            gpu.forward(*rules._weights(wrong), trials.inputs, rules.start_state(wrong, 3),
+            gpu.forward(*gradients._weights(wrong), trials.inputs, gradients.start_state(wrong, 3),
                         model.dynamics(wrong.W_h))
 
 
 def test_rules_use_the_kernel_they_are_given(monkeypatch):
-    """The dispatch of `rules`, with a device that is said to be CUDA."""
+    """The dispatch of `gradient`, with a device that is said to be CUDA."""
     class Elsewhere:
         device, W_h = torch.device("cuda"), torch.zeros(1, 4, 4, device=DEVICE)
-    assert rules._kernel(Elsewhere, None) is gpu
-    assert rules._kernel(Elsewhere, "some") is batched          # skips
+    assert gradients._kernel(Elsewhere, None) is gpu
+    assert gradients._kernel(Elsewhere, "some") is batched          # skips
     monkeypatch.setattr(gpu, "serves", lambda W_h: False)
-    assert rules._kernel(Elsewhere, None) is batched
-    assert rules._kernel(random_case()[1], None) is batched
+    assert gradients._kernel(Elsewhere, None) is batched
+    assert gradients._kernel(random_case()[1], None) is batched
 
 
 # ---- machine code, without a GPU
@@ -250,9 +250,9 @@ def test_benchmark_runs_at_tiny_size(monkeypatch, capsys):
                         importlib.util.find_spec("jax") is not None, flops, launch, seconds=0)
     assert len(lines) == 4 and len({line.count("|")
                                     for line in lines}) == 1 and "full" not in lines[2]
-    kernel = rules._kernel
+    kernel = gradients._kernel
     # on the CPU training asks for no kernel
-    monkeypatch.setattr(bench, "ours", lambda: [rules._kernel(None, None)])
+    monkeypatch.setattr(bench, "ours", lambda: [gradients._kernel(None, None)])
     assert bench.batched_training(False) is batched
 
     def no_memory(*args, **more):
@@ -261,7 +261,7 @@ def test_benchmark_runs_at_tiny_size(monkeypatch, capsys):
     monkeypatch.setattr(sys.modules["rnnbio.training.train"], "CAPTURE", True, raising=False)
     assert "full" in bench.table([("bptt", 4, 17, 3)], "cpu", False, flops, launch)[-1]
     # put back after the accident
-    assert rules._kernel is kernel and sys.modules["rnnbio.training.train"].CAPTURE
+    assert gradients._kernel is kernel and sys.modules["rnnbio.training.train"].CAPTURE
     assert "TFLOP/s" in bench.report(lines, bench.machine(), flops, launch)
     if not CUDA:
         bench.main()
@@ -298,7 +298,7 @@ def test_on_the_gpu(n, rule, monkeypatch):
 @pytest.mark.parametrize("n", [64, 256])
 def test_captured_in_a_cuda_graph(n):
     model, params, trials = on_gpu(n)
-    step = lambda: rules.training_gradient(model, params, trials, get_rule("bptt"))
+    step = lambda: gradients.training_gradient(model, params, trials, get_rule("bptt"))
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     # compiles, and lets cuBLAS take its workspace

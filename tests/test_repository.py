@@ -238,7 +238,7 @@ FLOORS = [
      "figures": "statistics claims figure prose forest summary report"},
     {"networks": "params initializers structures dynamics models modules connections connectome "
                  "fixed controls"},
-    {"rules": "costs rules oracles"},
+    {"rules": "costs rules gradient oracles"},
     {"analyses": "lyapunov lowrank laziness curvature flatness decomposition measures "
                  "generalization"},
     {"training": "optimizers schedule flossing settings state fit ahead updates train teacher",

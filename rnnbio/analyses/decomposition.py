@@ -14,7 +14,7 @@ from ..base.checks import checked, count, shown, tensor
 from ..base.trials import Trials
 from ..networks.models import LeakyRNN
 from ..networks.params import Params, as_row, groups_of
-from ..rules.rules import gradient
+from ..rules.gradient import gradient
 
 # %% ../../nbs/lib/46_decomposition.ipynb #6223ddfa
 class Decomposition(NamedTuple):

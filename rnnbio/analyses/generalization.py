@@ -11,7 +11,7 @@ from torch import Tensor
 from ..base.checks import checked
 from ..base.trials import Trials
 from ..networks.models import LeakyRNN, Params
-from ..rules.rules import answers, check_answers
+from ..rules.gradient import answers, check_answers
 
 # %% ../../nbs/lib/47_generalization.ipynb #62709fd8
 # of the gap, as an axis says it; for both larger is worse

@@ -16,7 +16,7 @@ from ..base.registry import Registry
 from ..base.trials import Trials
 from ..networks.params import as_row
 from ..networks.structures import of_finite
-from ..rules import rules
+from ..rules.gradient import gradient, gradient_alignment
 from ..tasks.base import PROBE_SEED
 
 # %% ../../nbs/lib/43_measures.ipynb #ba304b5d
@@ -25,7 +25,7 @@ MEASURES = Registry("measure")
 @MEASURES.add(name="eprop_alignment")
 def _eprop_alignment(model, start, params, draw):
     "Cosine of e-prop's gradient with BPTT's, of W_h [run]."
-    return rules.gradient_alignment(model, params, draw(64), "eprop")
+    return gradient_alignment(model, params, draw(64), "eprop")
 
 @MEASURES.add(name="eprop_rho")
 def _eprop_rho(model, start, params, draw):
@@ -35,7 +35,7 @@ def _eprop_rho(model, start, params, draw):
 @MEASURES.add(name="gradient_norm")
 def _gradient_norm(model, start, params, draw):
     "Frobenius norm of BPTT's gradient, of W_h [run]."
-    return rules.gradient(model, params, draw())[1].W_h.norm(dim=(1, 2))
+    return gradient(model, params, draw())[1].W_h.norm(dim=(1, 2))
 
 @MEASURES.add(name="lyapunov_exponent")
 def _lyapunov_exponent(model, start, params, draw):

@@ -22,7 +22,7 @@ from ..networks.dynamics import dasc, ou, sctt, skips_of
 from ..networks.initializers import gaussian, placed
 from ..networks.models import LeakyRNN
 from ..rules.costs import l1
-from ..rules.rules import answers
+from ..rules.gradient import answers
 from ..sweeps.sweep import Sweep
 from ..tasks.ring import KINDS, Ring
 from ..training.optimizers import adam

@@ -25,7 +25,7 @@ from ..base.checks import shown
 from ..training.flossing import floss
 from ..base.machine import asked_number, device_name, progress_bar, stoppable, whole
 from ..analyses.measures import measure_of
-from ..rules.rules import answers
+from ..rules.gradient import answers
 from .cluster import _workers, client_of, import_all, on_cluster, workers_s
 from .load import networks_of
 from .runs import Run, task_of

@@ -78,7 +78,7 @@ def _source_hash() -> str:
 
 # what makes numbers
 NUMBERS = ("base/seeds.py", "base/trials.py", "tasks/*.py", "kernels/*.py", "networks/*.py",
-           "rules/rules.py", "analyses/*.py", "training/*.py", "sweeps/runs.py")
+           "rules/*.py", "analyses/*.py", "training/*.py", "sweeps/runs.py")
 # of their code as it was imported: recorded beside each result, not part of its key
 SOURCE = _source_hash()
 

@@ -18,7 +18,8 @@ from ..kernels.batched import Tape, backward
 from ..networks.models import LeakyRNN, check_inputs, check_params
 from ..networks.params import (Params, are_finite, as_groups, as_row, groups_of,
                                     start_state)
-from ..rules.rules import check_answers, get_rule, gradient, way_of
+from ..rules.gradient import check_answers, gradient, way_of
+from ..rules.rules import get_rule
 
 # %% ../../nbs/lib/52_stability.ipynb #52abc005
 @checked

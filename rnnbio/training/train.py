@@ -19,7 +19,7 @@ from ..base.machine import full_precision, progress_bar, stoppable
 from ..base.trials import Trials, check_replies, stack_trials
 from ..networks.models import LeakyRNN, check_params
 from ..networks.params import Params
-from ..rules.rules import answers, check_answers
+from ..rules.gradient import answers, check_answers
 from ..tasks.base import check_task, replies_of
 from .ahead import Watched, batches, captured, shared_batch
 from .fit import Fit

@@ -14,7 +14,8 @@ from ..kernels import cpu
 from ..networks.dynamics import skips_of
 from ..networks.params import start_state
 from ..rules.costs import l1, l2, push_numbers
-from ..rules.rules import Rule, lasting_way, training_gradient, way_of
+from ..rules.gradient import lasting_way, training_gradient, way_of
+from ..rules.rules import Rule
 from ..tasks.base import replies_of
 from .optimizers import kept_in, optimizer_numbers
 from .schedule import rate_at
