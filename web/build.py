@@ -37,7 +37,7 @@ def navigation() -> list:
     return [{"Home": ["index.md", {"A tour": "tour.md"}, {"Running it elsewhere": "running.md"},
                       {"How it is built": "development.md"}, {"What changed": "changes.md"}]},
             {"Gallery": "gallery.md"},
-            {"Papers": [{PAPER_TITLES[p] or p: of_paper(p)} for p in figures()]},
+            {"Papers": [{PAPER_TITLES[p]: of_paper(p)} for p in figures()]},
             {"Claims": "claims.md"},
             {"Explorer": "explorer.html"},
             {"Library": [{"Glossary": "library/glossary.md"}, *chapters]},

@@ -49,8 +49,8 @@ def data() -> dict:
             if not path.is_file(): continue
             key = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
             if key not in tables: tables[key] = summary(pd.read_csv(path, low_memory=False))
-            shown.append(dict(paper=PAPER_TITLES[paper] or paper, name=figure.name,
-                              title=f"{PAPER_TITLES[paper] or paper}. {figure.notebook.headline}", table=key,
+            shown.append(dict(paper=PAPER_TITLES[paper], name=figure.name,
+                              title=f"{PAPER_TITLES[paper]}. {figure.notebook.headline}", table=key,
                               page=figure.notebook.page.replace(".md", ".html"),
                               notebook=source_of(figure.notebook.path),
                               colab=colab(figure.notebook.path),

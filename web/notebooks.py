@@ -11,7 +11,7 @@ from nbformat.v4 import new_markdown_cell
 from PIL import Image
 from traitlets import Any
 
-from project import NBS, ROOT, Notebook, source_of
+from project import Notebook, source_of
 
 DIRECTIVE = re.compile(r"^#\|.*\n?", re.M)
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+?)(#[^)\s]*)?\)")

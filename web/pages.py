@@ -10,9 +10,10 @@ from pathlib import Path
 from fastcore.docments import docments
 from PIL import Image
 
+from rnnbio.figures.summary import summary
 from notebooks import kept, linked, markdown
 from project import (CHAPTERS, PAPER_TITLES, PAPERS, ROOT, Figure, Notebook, claims, colab,
-                     figures, library, repository, source_of)
+                     figures, library, source_of)
 
 VERDICTS = ["reproduced", "not reproduced", "inconclusive", "not judged yet"]
 WIDE, SMALL = 1440, 480      # pixels of a picture and of a thumbnail
@@ -93,7 +94,7 @@ def gallery(out:Path) -> str:
     lines = ["# Gallery", "", "Every figure, with what became of the claims it judges. Each opens "
              "on its picture, its verdicts and the notebook that made it.", ""]
     for paper, some in figures().items():
-        lines += [f"## [{PAPER_TITLES[paper] or paper}]({paper}/index.md)", "",
+        lines += [f"## [{PAPER_TITLES[paper]}]({paper}/index.md)", "",
                   '<div class="gallery">', *(card(figure, out, "") for figure in some),
                   "</div>", ""]
     return "\n".join(lines)
@@ -148,7 +149,10 @@ def paper_page(paper:str, places, out:Path) -> str:
              *(card(figure, out, "../") for figure in figures()[paper]), "</div>", "",
              "## Claims", "", chips(rows), "", "[All of them, in a table](../claims.md).", ""]
     if forest.is_file():
-        lines += [f"![every claim's effect](../{picture(forest, out, WIDE)})"]
+        lines += [f"![every claim's effect](../{picture(forest, out, WIDE)})", ""]
+    made = [figure.facts for figure in figures()[paper] if figure.facts]
+    lines += ["## Reproducibility summary", "",
+              *summary(ROOT, paper, {row["id"]: row["verdict"] for row in rows}, made)]
     return "\n".join(lines)
 
 

@@ -21,7 +21,7 @@ CHAPTERS = dict(
     theory="Theory", training="Training", sweeps="Sweeps", figures="Figures and claims",
     sentiment="A sentiment LSTM", kernels="Kernels", base="What all of it stands on")
 PAPERS = ["zhang2024", "schuessler2020", "liu2024", "liu2022", "soo2023", "beyond"]
-PAPER_TITLES = dict.fromkeys(PAPERS) | {"beyond": "Beyond the papers"}
+PAPER_TITLES = {paper: paper for paper in PAPERS} | {"beyond": "Beyond the papers"}
 
 
 @dataclass(frozen=True)
