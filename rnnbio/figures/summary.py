@@ -60,11 +60,12 @@ def _ambiguous(root, paper) -> list[str]:
     if not path.is_file(): return []
     cells = parse_json(str(path), path.read_text(encoding="utf-8"))["cells"]
     text = "\n\n".join("".join(cell["source"]) for cell in cells)
-    found = re.search(r"\*\*(What was (?:ambiguous|unclear|corrected)[^*]*)\*\*(.+)", text)
+    found = re.search(r"\*\*(What was ambiguous[^*]*)\*\*(.+)((?:\n+\* .+)*)", text)
     if not found: return []
     # its links start from another folder, and its numbers carry their sources
-    words = re.sub(r"<!--.*?-->", "", found[2]).strip()
-    return [f"- {found[1].rstrip('.')}: " + re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", words)]
+    plain = lambda words: re.sub(r"<!--.*?-->", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", words))
+    return [f"- {found[1].rstrip('.')}: {plain(found[2]).strip()}",
+            *(f"    - {plain(item)}" for item in re.findall(r"\* (.+)", found[3]))]
 
 def _compute(figures) -> str:
     "Hours and machines."
