@@ -3,12 +3,16 @@
 const ALL = "all", NONE = "none";
 const VERDICT_COLORS = { "reproduced": "#00674d", "inconclusive": "#595959",
                          "not reproduced": "#b8290f" };
-const choice = Object.fromEntries(new URLSearchParams(decodeURIComponent(location.hash.slice(1))));
+const chosen = () => Object.fromEntries(
+  new URLSearchParams(decodeURIComponent(location.hash.slice(1))));
+const choice = chosen();
 const by = (id) => document.getElementById(id);
 const unique = (values) => [...new Set(values)];
 
 function select(form, name, label, values, words = (v) => v) {
-  if (!values.includes(choice[name])) choice[name] = values[0];
+  if (!values.includes(choice[name])) {
+    choice[name] = values.includes(DATA.first[label]) ? DATA.first[label] : values[0];
+  }
   const element = document.createElement("select");
   element.name = name;
   for (const value of values) {
@@ -17,6 +21,7 @@ function select(form, name, label, values, words = (v) => v) {
   element.onchange = () => {
     choice[name] = element.value;
     if (form.id === "what") forgetView();
+    if (name === "measure") delete choice.scale;
     draw();
   };
   const around = document.createElement("label");
@@ -63,7 +68,9 @@ function dimensions(table, measure) {
   const name = select(form, "measure", "measure", Object.keys(table.measures));
   measure = table.measures[name];
   const dims = table.dims.filter((_, k) => levelsOf(table, measure, k).length > 1);
-  const along = measure.at ? [table.axis, ...dims] : dims;
+  const numeric = dims.filter((d) => isNumber(table.levels[table.dims.indexOf(d)]));
+  const along = [...(measure.at ? [table.axis] : []),
+                 ...sorted(numeric, ["gain", "rank"]), ...dims.filter((d) => !numeric.includes(d))];
   const x = along.length ? select(form, "x", "along", along) : null;
   const rest = [...dims.filter((d) => d !== x)];
   const color = select(form, "color", "colour", [...sorted(rest, FOR_COLOR), NONE]);
@@ -77,8 +84,8 @@ function dimensions(table, measure) {
     held[dim] = select(form, "of " + dim, dim, shown ? [ALL, ...levels] : levels, ruleName);
   }
   const wide = Math.max(...measure.median) > 50 * Math.min(...measure.median);
-  const scales = ["linear", "logarithmic"];
-  select(form, "scale", "scale", Math.min(...measure.median) > 0 && wide ? scales.reverse() : scales);
+  const scales = Math.min(...measure.median) > 0 ? ["linear", "logarithmic"] : ["linear"];
+  select(form, "scale", "scale", wide ? scales.reverse() : scales);
   return { name, measure, x, color, panel, held };
 }
 
@@ -87,14 +94,16 @@ const place = (order, dim) => (order.includes(dim) ? order.indexOf(dim) : order.
 const sorted = (dims, order) => [...dims].sort((a, b) => place(order, a) - place(order, b));
 
 function rowsOf(table, view) {
-  const { measure, x, held } = view, rows = [];
+  const { measure, x, held } = view, rows = [], last = {};
+  const which = (i) => measure.of.map((values) => values[i]).join();
+  // where the axis is not shown, the last place of each condition is
+  measure.at?.forEach((at, i) => { last[which(i)] = Math.max(at, last[which(i)] ?? -Infinity); });
   for (let i = 0; i < measure.median.length; i++) {
     const row = { median: measure.median[i], low: measure.low[i], high: measure.high[i],
                   n: measure.n[i] };
     table.dims.forEach((dim, k) => { row[dim] = ruleName(table.levels[k][measure.of[k][i]]); });
     if (measure.at) row[table.axis] = measure.at[i];
-    // where the axis is not shown, its last place is
-    if (measure.at && x !== table.axis && measure.at[i] !== Math.max(...measure.at)) continue;
+    if (measure.at && x !== table.axis && measure.at[i] !== last[which(i)]) continue;
     if (Object.entries(held).every(([d, v]) => v === ALL || row[d] === ruleName(v))) rows.push(row);
   }
   return choice.scale === "logarithmic" ? rows.filter((r) => r.median > 0).map(
@@ -120,7 +129,8 @@ function curves(table, view) {
   const numeric = x !== null && isNumber(rows.map((r) => r[x]));
   const X = x === null ? { value: "width" } : {
     field: x, type: numeric ? "quantitative" : "nominal", title: x,
-    axis: { labelAngle: numeric ? 0 : -30 }, scale: { zero: false } };
+    axis: { labelAngle: numeric ? 0 : -30 },
+    scale: x === "learning rate" ? { type: "log" } : { zero: false } };
   const Y = (field) => ({ field, type: "quantitative", title: view.name,
     scale: choice.scale === "logarithmic" ? { type: "log" } : { zero: false } });
   const panels = panel === NONE ? 1 : Math.min(3, unique(rows.map((r) => r[panel])).length);
@@ -130,7 +140,8 @@ function curves(table, view) {
     .filter((f) => rows.length && f in rows[0]).map((field) => ({ field }));
   const quartiles = { mark: curve ? { type: "area", opacity: .18 } : { type: "rule", opacity: .8 },
                      encoding: { x: X, y: Y("low"), y2: { field: "high" }, color: C } };
-  const median = { mark: numeric ? { type: "line", point: !curve, tooltip: true }
+  const few = unique(rows.map((r) => r[x])).length <= 12;
+  const median = { mark: numeric ? { type: "line", point: few, tooltip: true }
                                : { type: "point", filled: true, tooltip: true },
                  encoding: { x: X, y: Y("median"), color: C, tooltip } };
   const unit = { width: wide, height: 240, layer: [quartiles, median] };
@@ -143,7 +154,8 @@ function curves(table, view) {
 function effects(figure) {
   const rows = figure.claims.filter((c) => c.mean !== undefined);
   const x = (field) => ({ field, type: "quantitative", scale: { type: "symlog", constant: .1 },
-    title: "effect beyond the claim's margin, 95 % interval; right: as claimed" });
+    title: innerWidth < 600 ? "beyond the margin; right: as claimed"
+      : "effect beyond the claim's margin, 95 % interval; right: as claimed" });
   const y = { field: "id", type: "nominal", sort: null, title: null };
   const color = { field: "verdict", type: "nominal", title: null,
     scale: { domain: Object.keys(VERDICT_COLORS), range: Object.values(VERDICT_COLORS) } };
@@ -165,7 +177,9 @@ function told(figure, view, rows) {
     <code>make ${figure.name} PROFILE=paper</code>`;
   const seeds = rows.map((r) => r.n);
   const [least, most] = [Math.min(...seeds), Math.max(...seeds)];
-  by("note").textContent = rows.length ? "Medians and quartiles over seeds, "
+  const what = view.measure.share ? "Shares of networks, " : "Medians and quartiles over seeds, ";
+  by("plot").setAttribute("aria-label", `${view.name} along ${view.x}, of ${figure.title}`);
+  by("note").textContent = rows.length ? what
     + (least === most ? `${most}` : `${least} to ${most}`) + " networks a point."
     : "No network is left: choose less narrowly.";
   by("claims").innerHTML = figure.claims.map((c) => `<tr><td><b>${c.id}</b></td><td>${c.claim}</td>
@@ -188,4 +202,9 @@ async function draw() {
 }
 
 draw();
+addEventListener("hashchange", () => {
+  for (const name of Object.keys(choice)) delete choice[name];
+  Object.assign(choice, chosen());
+  draw();
+});
 addEventListener("resize", () => { clearTimeout(draw.later); draw.later = setTimeout(draw, 200); });

@@ -11,20 +11,35 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rnnbio.base.plots import RULE_COLORS, RULE_LABELS
 from pages import judged
 from project import PAPERS, PAPER_TITLES, colab, figures, source_of
-from rnnbio.base.plots import RULE_COLORS, RULE_LABELS
 
-# columns that say which networks, whatever their type, and the one name under which they are shown
-DIMENSIONS = dict(task="task", rule="rule", gain="gain", recurrent="structure",
-                  structure="structure", rank="rank", alpha="α", target="target", choice="choice",
-                  condition="condition", floss="flossing", rates="rates", matrix="matrix", of="of",
-                  n_hidden="units", part="part", size="size", method="method", form="form",
-                  outputs="outputs", network="network", level="level", source="source")
-AXES = "step", "steps", "epoch", "x", "at", "number", "lr", "rank", "gain"
+AXES = {"step": "training step", "epoch": "epoch", "x": "step, epoch, rank or index",
+        "number": "index, largest first", "order": "index, largest first", "lr": "learning rate",
+        "at": "training step, rank or power"}
 LONG = "measure", "quantity", "panel"      # their values name what stands in `value`
-MOST = 60                                  # points of a curve
-SEED = "seed"
+SEED, MOST = "seed", 60                    # most points of a curve
+ALWAYS = "gain", "alpha", "target", "balance", "kappa"      # conditions that are numbers
+# the same where they tell networks apart, in the order in which they are tried
+SOMETIMES = "n_hidden", "recurrent", "condition", "rank", "size", "outputs", "mu", "lr"
+NAMES = {"alpha": "α", "recurrent": "structure", "n_hidden": "units", "floss": "flossing",
+         "choice": "choice", "size": "scale of the weights"}
+# of measures; what is not here says itself
+LABELS = {
+    "KA": "KA: kernel alignment, start and end", "dW": "dW: size of the weight change",
+    "RA": "RA: representation alignment, start and end", "learned": "learned: share of networks",
+    "diverged": "diverged: share of networks", "lost": "lost: share of networks",
+    "rho": "ρ: e-prop's step along the gradient", "scaled": "curvature, scaled by unit",
+    "curvature": "largest eigenvalue of the Hessian", "flatness": "w'Hw",
+    "mid": "mean loss, steps 901 to 1000", "half": "mean loss, step 200 to half",
+    "late": "mean loss from step 200", "log_late": "mean log loss from step 200",
+    "final": "final loss", "steps": "steps to the criterion", "train": "training accuracy or share",
+    "clean": "test without the shift", "shifted": "test with the shift", "lr": "learning rate",
+    "gap": "gap: training less shifted test", "gap_clean": "gap without the shift",
+    "before": "largest exponent before training", "after": "largest exponent after training",
+    "norm": "norm of the change", "early_dW": "dW after ten batches"}
+FIRST = {"α": "0.8", "rates": "four"}      # shown first: the setting of the paper's pages
 
 
 def html(here:Path) -> str:
@@ -33,11 +48,9 @@ def html(here:Path) -> str:
     scripts = [modules / "vega/build/vega.min.js", modules / "vega-lite/build/vega-lite.min.js",
                modules / "vega-embed/build/vega-embed.min.js", here / "explorer.js"]
     text = (here / "explorer.html").read_text(encoding="utf-8")
-    inside = {"DATA": f"const DATA = {json.dumps(data(), separators=(',', ':'))};",
-              "SCRIPTS": [f"<script>{path.read_text(encoding='utf-8')}</script>"
-                          for path in scripts]}
-    return text.replace("/*DATA*/", inside["DATA"]).replace("<!--SCRIPTS-->",
-                                                            "\n".join(inside["SCRIPTS"]))
+    inside = "\n".join(f"<script>{path.read_text(encoding='utf-8')}</script>" for path in scripts)
+    said = json.dumps(data(), separators=(",", ":"))
+    return text.replace("/*DATA*/", f"const DATA = {said};").replace("<!--SCRIPTS-->", inside)
 
 
 def data() -> dict:
@@ -55,7 +68,8 @@ def data() -> dict:
                               notebook=source_of(figure.notebook.path),
                               colab=colab(figure.notebook.path),
                               claims=[claim(row) for row in judged(figure)]))
-    return dict(figures=shown, tables=tables, rules=dict(colors=RULE_COLORS, labels=RULE_LABELS))
+    return dict(figures=shown, tables=tables, first=FIRST,
+                rules=dict(colors=RULE_COLORS, labels=RULE_LABELS))
 
 
 def claim(row) -> dict:
@@ -71,51 +85,71 @@ def claim(row) -> dict:
 def summary(table:pd.DataFrame) -> dict:
     """Dimensions, axis and measures of a table, and for each measure its rows: values of the
     dimensions by number, place on the axis, median, quartiles, how many seeds."""
-    table = table.drop(columns=[c for c in table if c.startswith("Unnamed")])
+    if SEED not in table: table = table.assign(**{SEED: 0})
     long = next((c for c in LONG if c in table and "value" in table), None)
-    dims = [c for c in table if c != long and c != SEED and is_dimension(table, c)]
-    axis = next((c for c in AXES if c in table and c not in dims and table[c].nunique() > 2), None)
-    parts = ({str(name): part["value"] for name, part in table.groupby(long)} if long else
-             {c: table[c] for c in table if c not in (*dims, axis, SEED) and is_measure(table[c])})
+    axis = next((c for c in AXES if c in table and table[c].nunique() > 2), None)
+    words = [c for c in table if c not in (long, SEED, axis) and not is_measure(table[c])]
+    dims = words + conditions(table, [c for c in (*words, long, axis, SEED) if c])
+    if axis in dims: axis = None
+    measured = ({str(name): part["value"] for name, part in table.groupby(long)} if long else
+                {c: table[c] for c in table if c not in (*dims, axis, SEED)
+                 and is_measure(table[c])})
     levels = {c: sorted(table[c].dropna().unique().tolist(), key=lambda v: (isinstance(v, str), v))
               for c in dims}
-    measures = {name: rows(table, values, dims, axis, levels) for name, values in parts.items()}
+    found = {LABELS.get(name, name): rows(table, values, dims, axis, levels)
+             for name, values in measured.items()}
     # curves first
-    measures = dict(sorted(measures.items(), key=lambda item: item[1]["at"] is None))
-    return dict(dims=[DIMENSIONS.get(c, c) for c in dims],
-                levels=[[str(v) for v in levels[c]] for c in dims], axis=axis,
-                measures={name: found for name, found in measures.items() if found["median"]})
+    found = dict(sorted(found.items(), key=lambda item: item[1]["at"] is None))
+    ranks = [NAMES.get(c, c) if c != "recurrent" or isinstance(levels[c][0], str) else "rank"
+             for c in dims]
+    return dict(dims=ranks, levels=[[word(v) for v in levels[c]] for c in dims],
+                axis=AXES.get(axis), measures={n: r for n, r in found.items() if r["median"]})
 
 
-def is_dimension(table, column) -> bool:
-    if column in ("rank", "gain", "alpha", "n_hidden", "target", "condition", "size"):
-        return table[column].nunique() <= 16
-    few = table[column].nunique() <= 40
-    return few and (column in DIMENSIONS or not pd.api.types.is_numeric_dtype(table[column])
-                    and not set(table[column].dropna()) <= {True, False})
+def word(value) -> str: return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def is_measure(values) -> bool:
     return pd.api.types.is_numeric_dtype(values) or set(values.dropna()) <= {True, False}
 
 
+def conditions(table, by) -> list[str]:
+    """Numbers that tell networks apart: without them several rows would be taken for seeds.
+    ValueError where that is so still."""
+    found = [c for c in ALWAYS if c in table and c not in by]
+    for column in SOMETIMES:
+        if column not in table or column in by or not repeated(table, by + found): continue
+        if repeated(table, by + found + [column]) < repeated(table, by + found):
+            found.append(column)
+    if repeated(table, by + found):
+        raise ValueError(f"rows of a table with {', '.join(table)} are not told apart by "
+                         f"{', '.join(by + found)}: name what does in web/explorer.py")
+    return found
+
+
+def repeated(table, by) -> int: return int(table.duplicated(by).sum())
+
+
 def rows(table, values, dims, axis, levels) -> dict:
-    "Medians and quartiles over seeds, as columns."
-    part = table.loc[values.index, [*dims, *([axis] if axis else [])]].copy()
-    part["value"] = pd.to_numeric(values, errors="coerce").astype(float)
-    part = part[np.isfinite(part["value"])]
-    by = [*dims, *([axis] if axis else [])]
-    groups = part.groupby(by, dropna=False)["value"] if by else part.groupby(lambda _: 0)["value"]
-    found = groups.quantile([.25, .5, .75]).unstack()
-    found["n"] = groups.count()
+    "Medians and quartiles over seeds, as columns; of what is yes or no, the share."
+    part = table.loc[values.index, [SEED, *dims, *([axis] if axis else [])]].copy()
+    part["value"] = pd.to_numeric(values.replace({True: 1., False: 0.}), errors="coerce")
+    part = part[np.isfinite(part["value"].astype(float))]
+    share = set(values.dropna()) <= {True, False}
+    by = [*dims, *([axis] if axis and part[axis].notna().any() else [])]
+    groups = part.groupby(by or (lambda _: 0), dropna=False)
+    of = groups["value"]
+    found = (pd.DataFrame({q: of.mean() for q in (.25, .5, .75)}) if share
+             else of.quantile([.25, .5, .75]).unstack())
+    found["n"] = groups[SEED].nunique().clip(lower=1)
     found = found.reset_index()
+    axis = axis if axis in by else None
     if axis and found[axis].nunique() > MOST: found = thinned(found, axis)
     number = lambda v: [float(f"{x:.4g}") for x in v]
     place = {c: {v: i for i, v in enumerate(levels[c])} for c in dims}
-    return dict(of=[[place[c].get(v, -1) for v in found[c]] for c in dims],
-                at=number(found[axis].fillna(-1)) if axis and found[axis].notna().any() else None,
-                median=number(found[.5]), low=number(found[.25]), high=number(found[.75]),
-                n=found["n"].tolist())
+    return dict(of=[[place[c].get(v, -1) for v in found[c]] for c in dims], share=share,
+                at=number(found[axis].fillna(-1)) if axis else None, median=number(found[.5]),
+                low=number(found[.25]), high=number(found[.75]), n=found["n"].tolist())
 
 
 def thinned(found, axis):

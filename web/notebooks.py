@@ -13,6 +13,7 @@ from traitlets import Any
 
 from project import Notebook, source_of
 
+LONG = 16      # rows of a table that is folded
 DIRECTIVE = re.compile(r"^#\|.*\n?", re.M)
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+?)(#[^)\s]*)?\)")
 EQUATION = re.compile(r"^(\$\$.+?\$\$)$", re.M | re.S)     # Markdown wants it apart from the words
@@ -49,7 +50,9 @@ class _Reader(Preprocessor):
     notebook, out, places, old = Any(), Any(), Any(), Any()
 
     def preprocess(self, nb, resources):
-        cells = [cell for cell in nb.cells if not self.unseen(cell)]
+        executed = any("injected-parameters" in c.metadata.get("tags", ()) for c in nb.cells)
+        cells = [cell for cell in nb.cells if not self.unseen(cell, executed)]
+        if executed: _without_first_picture(cells)      # it stands above, larger
         for cell in cells:
             if cell.cell_type == "markdown":
                 text = EQUATION.sub(r"\n\1\n", BADGE.sub("", cell.source))
@@ -63,12 +66,20 @@ class _Reader(Preprocessor):
         return nb, resources
 
     @staticmethod
-    def unseen(cell) -> bool:
+    def unseen(cell, executed) -> bool:
         "Front matter, what is hidden, and parameters that others replaced."
         if cell.cell_type == "raw": return True
         if cell.cell_type == "markdown": return cell.source.startswith("---\n")
         return bool(re.search(r"^#\|\s*(hide|default_exp)\b", cell.source, re.M)
-                    or "parameters" in cell.metadata.get("tags", ()))
+                    or executed and "parameters" in cell.metadata.get("tags", ()))
+
+
+def _without_first_picture(cells) -> None:
+    for cell in cells:
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                cell.outputs.remove(output)
+                return
 
 
 def _output(output):
@@ -78,7 +89,10 @@ def _output(output):
     if "text/html" in data:
         table = re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.S)
         # a blank line would end the table for Markdown
-        data["text/html"] = re.sub(r"\n\s*\n", "\n", re.sub(r' (border|style)="[^"]*"', "", table))
+        table = re.sub(r"\n\s*\n", "\n", re.sub(r' (border|style)="[^"]*"', "", table))
+        if (rows := table.count("<tr>")) > LONG:
+            table = f"<details><summary>a table of {rows} rows</summary>\n{table}\n</details>"
+        data["text/html"] = table
         data.pop("text/plain", None)
     if "image/png" in data: data.pop("text/plain", None)
     return output if data else None

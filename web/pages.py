@@ -2,10 +2,12 @@
 import inspect
 import json
 import re
+import textwrap
 from collections import Counter
 from html import escape
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import quote
 
 from fastcore.docments import docments
 from PIL import Image
@@ -13,7 +15,7 @@ from PIL import Image
 from rnnbio.figures.summary import summary
 from notebooks import kept, linked, markdown
 from project import (CHAPTERS, PAPER_TITLES, PAPERS, ROOT, Figure, Notebook, claims, colab,
-                     figures, library, source_of)
+                     figures, library, repository, source_of)
 
 VERDICTS = ["reproduced", "not reproduced", "inconclusive", "not judged yet"]
 WIDE, SMALL = 1440, 480      # pixels of a picture and of a thumbnail
@@ -61,10 +63,14 @@ def picture(path:Path, out:Path, width:int) -> str:
 
 
 def front(places, out:Path) -> str:
-    "The first screen of the README."
+    "The first screen of the README, and its table of papers."
     readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8").split("\n## ")[0]
-    return linked(text, readme, "index.md", out, places)
+    first, papers, *_ = readme.read_text(encoding="utf-8").split("\n## ")
+    links = ("[Gallery](gallery.md) · [Claims and verdicts](claims.md) · "
+             '<a href="explorer.html">Explorer</a> · [The library](library/models.md) · '
+             f"[Source]({repository()})")
+    text = linked(f"{first}\n## {papers}", readme, "index.md", out, places)
+    return text.replace("\n\n", f"\n\n{links}\n\n", 1)
 
 
 def text_page(name:str, page:str, places, out:Path) -> str:
@@ -106,8 +112,13 @@ def number(row) -> str:
     return f"{float(row['mean']):.3g} [{float(low):.3g}, {float(high):.3g}]"
 
 
+LEGEND = ("Measured: the mean over paired seeds, and its 95 % interval. Logarithms are natural: 0.693 "
+          "is a factor of 2. What the words mean: [glossary]({up}library/glossary.md).")
+
+
 def verdict_table(rows) -> list[str]:
-    lines = ["| claim | measured | expected | verdict |", "|---|---|---|---|"]
+    lines = [LEGEND.format(up="../"), "", '<div class="stacked" markdown="1">', "",
+             "| claim | measured | expected | verdict |", "|---|---|---|---|"]
     for row in rows:
         said = chip(row["verdict"])
         if row["where"]: said += f" decided by {row['where']}"
@@ -115,23 +126,28 @@ def verdict_table(rows) -> list[str]:
         bar = row["statistic"].replace("|", "\\|")
         lines.append(f"| **{row['id']}.** {row['claim']}<br><small>{bar}</small> | {number(row)} | "
                      f"{row['expect']} {row['margin']:g} | {said} |")
-    return lines
+    return [*lines, "", "</div>"]
 
 
 def figure_page(figure:Figure, places, out:Path) -> str:
-    "Picture, verdicts, and the notebook as it was executed."
+    "What it asks, picture, verdicts, and the notebook as it was executed."
     executed = Notebook(figure.made(".ipynb")) if figure.facts else None
     text = markdown(figure.notebook, places, out, executed)
     heading, _, rest = text.strip().partition("\n")
+    code = re.search(r"^(```|<details)", rest, re.M)
+    words, rest = (rest[:code.start()], rest[code.start():]) if code else (rest, "")
     links = [f"[open in Colab]({colab(figure.notebook.path)})",
              f"[notebook]({source_of(figure.notebook.path)})"]
     links += [f"[{what}]({source_of(figure.made(ending))})" for what, ending in
               (("numbers", ".csv"), ("provenance", ".json"), ("PDF", ".pdf")) if figure.facts]
-    lines = [heading, "", " · ".join(links), "", f"`make {figure.name} PROFILE=paper`", ""]
+    if figure.facts:
+        links += [f'<a href="../explorer.html#{quote(f"figure={figure.name}")}">explore</a>']
+    lines = [heading, "", " · ".join(links), "", f"`make {figure.name} PROFILE=paper`", "",
+             words.strip(), ""]
     if facts := figure.facts:
         wide = picture(figure.made(".png"), out, WIDE)
         reduced = ", smaller than the paper's own setting" if facts.get("reduced") else ""
-        lines += [f"![{figure.notebook.title}](../{wide})", "",
+        lines += [f"![{figure.notebook.headline}](../{wide})", "",
                   f"Seeds {facts['seeds'][0]} to {facts['seeds'][-1]}; "
                   f"{minutes(figure.minutes)} of training on {facts['device']}{reduced}.", ""]
     else: lines += ["*Not run in the paper profile yet.*", ""]
@@ -151,8 +167,9 @@ def paper_page(paper:str, places, out:Path) -> str:
     if forest.is_file():
         lines += [f"![every claim's effect](../{picture(forest, out, WIDE)})", ""]
     made = [figure.facts for figure in figures()[paper] if figure.facts]
-    lines += ["## Reproducibility summary", "",
-              *summary(ROOT, paper, {row["id"]: row["verdict"] for row in rows}, made)]
+    if made: lines += ["## Reproducibility summary", "",
+                       *summary(ROOT, paper, {row["id"]: row["verdict"] for row in rows},
+                                made)]
     return "\n".join(lines)
 
 
@@ -161,10 +178,10 @@ def claims_page() -> str:
     return "\n".join([
         "---", "hide:", "  - toc", "---", "",
         "# Claims and verdicts", "",
-        "What each paper says, as a test written down before its result, and what became of it. "
-        "Intervals are 95 %; how a verdict comes about: "
-        "[Claims](library/claims.md). All of it on one page: "
-        f"[REPORT.md]({source_of(ROOT / 'figures/paper/REPORT.md')}).", "",
+        "What each paper says, as a test, and what became of it. "
+        f"{LEGEND.format(up='')} How a verdict comes about: [Claims](library/claims.md). All of it on "
+        f"one page, with the commit that wrote each claim and a warning where its result was there "
+        f"first: [REPORT.md]({source_of(ROOT / 'figures/paper/REPORT.md')}).", "",
         chips(claims()), "", '<div id="claims"></div>', "",
         '<script src="scripts/tabulator.min.js"></script>',
         '<script src="scripts/claims-data.js"></script>',
@@ -174,11 +191,13 @@ def claims_page() -> str:
 def claims_data() -> str:
     "The rows of that table, as a script: pages opened from a disk may not fetch files."
     known = {figure.name: figure.notebook.page for some in figures().values() for figure in some}
+    known |= {f"nbs/lib/{n.path.stem}": n.page for some in library().values() for n in some}
+    page = lambda row: known.get(f"{row['paper']}/{row['figure']}", known.get(row["figure"], ""))
     rows = [dict(paper=row["paper"], id=row["id"], claim=row["claim"], verdict=row["verdict"],
                  statistic=row["statistic"], measured=number(row), why=row["why"] or "",
                  expected=f"{row['expect']} {row['margin']:g}", says=row["says"],
                  figure=row["figure"].split("/")[-1],
-                 page=known.get(f"{row['paper']}/{row['figure']}", "").replace(".md", ".html"))
+                 page=page(row).replace(".md", ".html"))
             for row in sorted(claims(), key=lambda row: PAPERS.index(row["paper"]))]
     return f"const CLAIMS = {json.dumps(rows, ensure_ascii=False)};\n"
 
@@ -197,39 +216,81 @@ def reference(folder:str) -> str:
 
 
 def entry(name:str, value) -> list[str]:
-    "One name: signature, what it says of itself, its arguments."
-    if not callable(value):
-        return [f"### `{name}`", "", f"a {type(value).__name__}", ""]
+    "One name: signature, what it says of itself, its arguments, its methods."
+    if not callable(value): return [f"### `{name}`", "", constant(value), ""]
     try: given = docments(value, full=True, returns=True)
     except (TypeError, ValueError, OSError): given = {}
+    try: signature = inspect.signature(value)
+    except (TypeError, ValueError): signature = inspect.Signature()
     said = given.pop("return", None)
-    arguments = {k: v for k, v in given.items() if k not in ("self", "args", "kwargs")}
     # what `help` adds from the docments stands in the table below
     words = (inspect.getdoc(value) or "").split("\n\nArguments:")[0] if value.__doc__ else ""
-    lines = [f"### `{name}`", ""]
+    lines = [f"### `{name}`", "", f"```python\n{name}{called(signature)}\n```", ""]
     # a dataclass without words of its own gets its signature from Python
     if not words.startswith(f"{name}("): lines += [escape(words), ""]
-    rows = [f"| `{k}` | {kind(v['anno'])} | {default(v['default'])} | {cell(v['docment'])} |"
-            for k, v in arguments.items()]
-    if rows: lines += ["| argument | type | default | |", "|---|---|---|---|", *rows, ""]
-    if said and kind(said["anno"]): lines += [f"Returns {kind(said['anno'])}"
-                                              + (f": {cell(said['docment'])}" if said["docment"]
-                                                 else "") + ".", ""]
-    return lines
+    rows = [argument(p, given.get(p.name, {})) for p in signature.parameters.values()
+            if p.name != "self"]
+    if rows:
+        lines += ['<div class="stacked" markdown="1">', "", "| argument | type | default | |",
+                  "|---|---|---|---|", *rows, "", "</div>", ""]
+    returned = kind(signature.return_annotation)
+    # a comment after the last of the arguments is that argument's
+    about = cell(said["docment"]) if said and said["docment"] and not any(
+        p.kind is p.VAR_KEYWORD for p in signature.parameters.values()) else ""
+    if returned: lines += [f"Returns {returned}{': ' if about else ''}{about}.", ""]
+    return lines + (methods(value) if inspect.isclass(value) else [])
+
+
+def constant(value) -> str:
+    "A table's names, or the value."
+    if hasattr(value, "keys"): return "Names: " + ", ".join(f"`{key}`" for key in value.keys()) + "."
+    return f"`{shorter(repr(value), 200)}`"
+
+
+def shorter(text, most:int) -> str: return text if len(text) < most else text[:most] + " …"
+
+
+def called(signature) -> str:
+    "Names and defaults alone."
+    plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()
+             if p.name != "self"]
+    text = re.sub(r"<[^<>]*>", "…", str(inspect.Signature(plain)))
+    return textwrap.fill(shorter(text, 400), 90, subsequent_indent="    ")
+
+
+def argument(p, given) -> str:
+    stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+    return (f"| `{stars}{p.name}` | {kind(p.annotation)} | {default(p.default)} | "
+            f"{cell(given.get('docment'))} |")
+
+
+def methods(value) -> list[str]:
+    "Public methods that a class defines itself, in a line each."
+    about = lambda f: cell(inspect.getdoc(f).split("\n\n")[0])
+    rows = [f"- `{name}{' '.join(called(inspect.signature(f)).split())}`: {about(f)}"
+            for name, f in vars(value).items()
+            if inspect.isfunction(f) and not name.startswith("_") and f.__doc__]
+    return ["Methods:", "", *rows, ""] if rows else []
 
 
 def kind(annotation) -> str:
     if annotation in (inspect.Parameter.empty, None, object): return ""
     text = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
     if getattr(annotation, "__args__", None): text = str(annotation)
-    return "`" + re.sub(r"\b\w+\.(?=\w)", "", text).replace("|", "\\|") + "`"
+    return code(re.sub(r"\b\w+\.(?=\w)", "", text))
 
 
 def default(value) -> str:
     if value is inspect.Parameter.empty: return ""
     text = repr(value)
-    return "`" + (text if len(text) < 40 and " at 0x" not in text else "…").replace("|", "\\|") + "`"
+    return code(text if len(text) < 40 and " at 0x" not in text else "…")
+
+
+def code(text) -> str:
+    "In a table's cell, where a bar would begin the next."
+    return f"<code>{cell(text)}</code>"
 
 
 def cell(text) -> str:
-    return escape(re.sub(r"\s+", " ", text or "")).replace("|", "\\|")
+    text = escape(re.sub(r"\s+", " ", text or ""))
+    return text.replace("|", "&#124;").replace("{", "&#123;").replace("*", "&#42;").replace("_", "&#95;")

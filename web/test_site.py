@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -91,14 +92,17 @@ def test_search_finds_a_rule(browser):
     assert not wrong
 
 
+RA = "RA: representation alignment, start and end"
+
+
 def test_explorer_follows_its_choices(browser):
     page, wrong = opened(browser, "explorer.html")
     drawn = lambda n: page.wait_for_function(f"document.body.dataset.drawn >= {n}")
     plot = lambda: page.locator("#plot svg.marks").inner_html()
     drawn(1)
     seen = [plot()]
-    for n, (field, value) in enumerate([("of α", "0.8"), ("color", "rule"), ("scale", "linear"),
-                                        ("paper", "liu2024"), ("measure", "RA")], 2):
+    for n, (field, value) in enumerate([("of α", "0.5"), ("color", "rule"), ("scale", "linear"),
+                                        ("paper", "liu2024"), ("measure", RA)], 2):
         page.locator(f"select[name='{field}']").select_option(value)
         drawn(n)
         assert plot() not in seen
@@ -106,7 +110,16 @@ def test_explorer_follows_its_choices(browser):
     assert "make liu2024/" in page.locator("#links code").inner_text()
     again, _ = opened(browser, "explorer.html" + page.evaluate("location.hash"))
     again.wait_for_function("document.body.dataset.drawn >= 1")
-    assert again.locator("select[name='measure']").input_value() == "RA" and not wrong
+    assert again.locator("select[name='measure']").input_value() == RA and not wrong
+
+
+def test_explorer_shows_every_rule_where_they_end_at_different_steps(browser):
+    page, wrong = opened(browser, "explorer.html#" + quote(
+        "figure=zhang2024/fig1_initial_gain&x=gain&color=rule"))
+    page.wait_for_function("document.body.dataset.drawn >= 1")
+    assert {*page.locator("#plot .role-legend-label text").all_text_contents()} == {"BPTT", "e-prop"}
+    marks = page.locator("#plot .mark-line path")
+    assert marks.count() == 2 and not wrong
 
 
 def test_every_figure_can_be_explored(browser):

@@ -175,8 +175,9 @@ def device_name(
     "What it ran on, in words: a GPU's name, or the CPU's kind as LLVM knows it, and its cores."
     if pick_device(device) == "cuda": return torch.cuda.get_device_name()
     from llvmlite.binding import get_host_cpu_name      # slow to load, and numba brings it
-    return (f"cpu, {platform.machine()} {get_host_cpu_name()}, {os.cpu_count()} cores, "
-            f"{torch.get_num_threads()} threads")
+    count = lambda n, what: f"{n} {what}{'s' * (n > 1)}"
+    return (f"cpu, {platform.machine()} {get_host_cpu_name()}, "
+            f"{count(os.cpu_count(), 'core')}, {count(torch.get_num_threads(), 'thread')}")
 
 # %% ../../nbs/lib/98_machine.ipynb #fd860816
 @contextmanager
