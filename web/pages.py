@@ -228,15 +228,16 @@ def entry(name:str, value) -> list[str]:
     lines = [f"### `{name}`", "", f"```python\n{name}{called(signature)}\n```", ""]
     # a dataclass without words of its own gets its signature from Python
     if not words.startswith(f"{name}("): lines += [escape(words), ""]
+    # docments gives the comment of a last **argument to what is returned
+    last = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), None)
+    if last and said and last in given: given[last] = dict(docment=said.pop("docment", None))
     rows = [argument(p, given.get(p.name, {})) for p in signature.parameters.values()
             if p.name != "self"]
     if rows:
         lines += ['<div class="stacked" markdown="1">', "", "| argument | type | default | |",
                   "|---|---|---|---|", *rows, "", "</div>", ""]
     returned = kind(signature.return_annotation)
-    # a comment after the last of the arguments is that argument's
-    about = cell(said["docment"]) if said and said["docment"] and not any(
-        p.kind is p.VAR_KEYWORD for p in signature.parameters.values()) else ""
+    about = cell(said.get("docment")) if said else ""
     if returned: lines += [f"Returns {returned}{': ' if about else ''}{about}.", ""]
     return lines + (methods(value) if inspect.isclass(value) else [])
 
