@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 from ..analyses.measures import MEASURES
 from ..base.checks import checked, count, one_of, real
-from ..base.plots import shade
+from ..base.plots import log_ticks, shade
 from ..figures.figure import Figure
 from ..networks.dynamics import dasc, ou, sctt, skips_of
 from ..networks.initializers import gaussian, placed
@@ -310,5 +310,5 @@ def plot_reached(
         if there.mean() > .5:
             middle = np.median(np.where(there, values, np.inf))
             ax.plot([i - .32, i + .32], [middle] * 2, color=color, lw=1.4)
-    ax.set_yscale("log")
+    log_ticks(ax)
     ax.set_xticks(range(len(found)), [*found], rotation=90)
