@@ -20,8 +20,8 @@ AXES = {"step": "training step", "epoch": "epoch", "x": "step, epoch, rank or in
         "at": "training step, rank or power"}
 LONG = "measure", "quantity", "panel"      # their values name what stands in `value`
 SEED, MOST = "seed", 60                    # most points of a curve
-ALWAYS = "gain", "alpha", "target", "balance", "kappa"      # conditions that are numbers
-# the same where they tell networks apart, in the order in which they are tried
+# conditions that are numbers; and those that are where they tell networks apart, first tried first
+ALWAYS = "gain", "alpha", "target", "balance", "kappa", "delay", "theta"
 SOMETIMES = "n_hidden", "recurrent", "condition", "rank", "size", "outputs", "mu", "lr"
 NAMES = {"alpha": "α", "recurrent": "structure", "n_hidden": "units", "floss": "flossing",
          "choice": "choice", "size": "scale of the weights"}
@@ -117,8 +117,9 @@ def conditions(table, by) -> list[str]:
     """Numbers that tell networks apart: without them several rows would be taken for seeds.
     ValueError where that is so still."""
     found = [c for c in ALWAYS if c in table and c not in by]
-    for column in SOMETIMES:
-        if column not in table or column in by or not repeated(table, by + found): continue
+    few = [c for c in table if table[c].nunique() <= 16]
+    for column in (*SOMETIMES, *few):
+        if column not in table or column in by + found or not repeated(table, by + found): continue
         if repeated(table, by + found + [column]) < repeated(table, by + found):
             found.append(column)
     if repeated(table, by + found):
