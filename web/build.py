@@ -19,7 +19,8 @@ from project import CHAPTERS, PAPER_TITLES, ROOT, figures, library, repository, 
 WORDS = {"RUNNING.md": "running.md", "DEVELOPMENT.md": "development.md",
          "CHANGELOG.md": "changes.md"}
 HERE, SITE = Path(__file__).resolve().parent, ROOT / "_site"
-SHIM = "https://unpkg.com/iframe-worker/shim"      # lets the search work on pages opened from a disk
+# lets the search work on pages opened from a disk
+SHIM = "https://unpkg.com/iframe-worker/shim"
 NPM = {"iframe-worker/shim/index.js": "scripts/iframe-worker.js",
        "mathjax/es5/tex-svg.js": "scripts/tex-svg.js",
        "tabulator-tables/dist/js/tabulator.min.js": "scripts/tabulator.min.js",
@@ -98,7 +99,8 @@ def main() -> None:
                      extra=dict(social=[link]))
     (SITE / "mkdocs.yml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
                                      encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "zensical", "build", "--clean", "--strict"], cwd=SITE, check=True)
+    subprocess.run([sys.executable, "-m", "zensical", "build", "--clean", "--strict"], cwd=SITE,
+                   check=True)
     for path in (SITE / "html").rglob("*.html"): finish(path)
     size = sum(path.stat().st_size for path in (SITE / "html").rglob("*") if path.is_file())
     print(f"{(SITE / 'html' / 'index.html').relative_to(ROOT)}: {size / 1e6:.0f} MB")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rnnbio.base.plots import RULE_COLORS, RULE_LABELS
+from rnnbio.figures.forest import beyond_margin
 from pages import judged
 from project import PAPERS, PAPER_TITLES, colab, figures, source_of
 
@@ -76,10 +77,8 @@ def claim(row) -> dict:
     "What the forest plot needs: the effect beyond the margin, on the side that is claimed."
     found = dict(id=row["id"], claim=row["claim"], verdict=row["verdict"], why=row["why"] or "")
     if row["mean"] is None: return found
-    side = 1 if row["expect"] == "above" else -1
-    beyond = [side * (float(x) - row["margin"]) for x in (row["mean"], *row["interval"])]
-    if not np.isfinite(beyond).all(): return found
-    return found | dict(mean=beyond[0], low=min(beyond[1:]), high=max(beyond[1:]))
+    effect = beyond_margin(row["expect"], row["margin"], row["mean"], row["interval"])
+    return found | dict(zip(("mean", "low", "high"), effect)) if np.isfinite(effect).all() else found
 
 
 def summary(table:pd.DataFrame) -> dict:
@@ -90,7 +89,6 @@ def summary(table:pd.DataFrame) -> dict:
     axis = next((c for c in AXES if c in table and table[c].nunique() > 2), None)
     words = [c for c in table if c not in (long, SEED, axis) and not is_measure(table[c])]
     dims = words + conditions(table, [c for c in (*words, long, axis, SEED) if c])
-    if axis in dims: axis = None
     measured = ({str(name): part["value"] for name, part in table.groupby(long)} if long else
                 {c: table[c] for c in table if c not in (*dims, axis, SEED)
                  and is_measure(table[c])})
@@ -117,9 +115,8 @@ def conditions(table, by) -> list[str]:
     """Numbers that tell networks apart: without them several rows would be taken for seeds.
     ValueError where that is so still."""
     found = [c for c in ALWAYS if c in table and c not in by]
-    few = [c for c in table if table[c].nunique() <= 16]
-    for column in (*SOMETIMES, *few):
-        if column not in table or column in by + found or not repeated(table, by + found): continue
+    for column in SOMETIMES:
+        if column not in table or column in by or not repeated(table, by + found): continue
         if repeated(table, by + found + [column]) < repeated(table, by + found):
             found.append(column)
     if repeated(table, by + found):

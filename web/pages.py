@@ -244,7 +244,7 @@ def entry(name:str, value) -> list[str]:
 
 def constant(value) -> str:
     "A table's names, or the value."
-    if hasattr(value, "keys"): return "Names: " + ", ".join(f"`{key}`" for key in value.keys()) + "."
+    if hasattr(value, "keys"): return f"Names: {', '.join(f'`{key}`' for key in value.keys())}."
     return f"`{shorter(repr(value), 200)}`"
 
 
@@ -294,4 +294,4 @@ def code(text) -> str:
 
 def cell(text) -> str:
     text = escape(re.sub(r"\s+", " ", text or ""))
-    return text.replace("|", "&#124;").replace("{", "&#123;").replace("*", "&#42;").replace("_", "&#95;")
+    return text.translate({ord(mark): f"&#{ord(mark)};" for mark in "|{*_"})

@@ -26,8 +26,8 @@ def summary(
     counts = Counter(verdicts.values())
     judged = len(verdicts) - counts["not judged yet"]
     reduced = [_name(facts) for facts in figures if facts.get("reduced")]
-    return [f"**Scope.** {len(verdicts)} claims, written as tests over paired seeds before their "
-            f"results; {judged} are judged, by {len(figures)} figures. Not judged yet: "
+    return [f"**Scope.** {len(verdicts)} claims, written as tests over paired seeds; {judged} "
+            f"are judged, by {len(figures)} figures. Not judged yet: "
             f"{names('not judged yet')}.", "",
             f"**What was easy.** {counts['reproduced']} claims: {names('reproduced')}.", "",
             "**What was difficult.**", "",
