@@ -78,7 +78,8 @@ def claim(row) -> dict:
     found = dict(id=row["id"], claim=row["claim"], verdict=row["verdict"], why=row["why"] or "")
     if row["mean"] is None: return found
     effect = beyond_margin(row["expect"], row["margin"], row["mean"], row["interval"])
-    return found | dict(zip(("mean", "low", "high"), effect)) if np.isfinite(effect).all() else found
+    if not np.isfinite(effect).all(): return found
+    return found | dict(zip(("mean", "low", "high"), effect))
 
 
 def summary(table:pd.DataFrame) -> dict:
