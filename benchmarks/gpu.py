@@ -92,7 +92,7 @@ def ours(n, networks, steps, rule, device, seconds=SECONDS):
 def batched_training(capture, *args, **more):
     """`ours` without the Triton kernel, with or without a CUDA graph."""
     kernel, captured = gradients._kernel, train_module.CAPTURE
-    gradients._kernel, train_module.CAPTURE = lambda params, skips: batched, capture
+    gradients._kernel, train_module.CAPTURE = lambda params: batched, capture
     try:
         return ours(*args, **more)[0]
     finally:

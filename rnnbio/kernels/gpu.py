@@ -12,9 +12,9 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from .batched import (Dynamics, Tape, Way, check_more, check_shapes,
-                                      direct_credit)
-from .noise import Noise, noise_of
+from .batched import (
+    ANCHOR, LAND, MOVE, Dynamics, Skips, Tape, Way, check_more, check_shapes, direct_credit)
+from .noise import Noise, kicks_of
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #26feed4e
 @triton.jit
@@ -34,6 +34,13 @@ def _slope(rate, ACTIVATION: tl.constexpr):
     if ACTIVATION == "relu": slope = tl.where(rate > 0, 1., 0.)
     elif ACTIVATION == "tanh": slope = 1 - rate * rate
     else: slope = rate * 0 + 1
+    return slope
+
+@triton.jit
+def _slope_at(rates, slopes, here, there, TOLD: tl.constexpr, ACTIVATION: tl.constexpr):
+    "The slopes of a step in memory: told, or those of its rates."
+    if TOLD: slope = tl.load(slopes + here, mask=there, other=0.)
+    else: slope = _slope(tl.load(rates + here, mask=there, other=0.), ACTIVATION)
     return slope
 
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #71618182
@@ -84,6 +91,64 @@ def _outer(few, matrix, trial, n, real, N, FEW: tl.constexpr, PAD: tl.constexpr)
         total += column[:, None] * row[None, :]
     return total
 
+# %% ../../nbs/lib/92_kernels_gpu.ipynb #64b9e1ac
+_LAND, _ANCHOR, _MOVE = map(tl.constexpr, (LAND, ANCHOR, MOVE))
+
+@triton.jit
+def _landed(raw, before, hand, flags, way, SLOTS: tl.constexpr):
+    "A state with what lands on it; `flags` are this state's, `before` is the last one."
+    (reach, beta, T, step, here, there), state = way, raw
+    for slot in tl.static_range(SLOTS):
+        what, at = tl.load(flags + slot * (T + 1)), hand + 2 * slot * step
+        if what & _LAND != 0:
+            move = tl.load(reach + slot) * tl.load(at + step + here, mask=there, other=0.)
+            goal = tl.load(at + here, mask=there, other=0.) + move
+            state = beta * state + (1 - beta) * goal
+    for slot in tl.static_range(SLOTS):
+        what, at = tl.load(flags + slot * (T + 1)), hand + 2 * slot * step
+        if what & _ANCHOR != 0: tl.store(at + here, state, mask=there)
+        if what & _MOVE != 0: tl.store(at + step + here, raw - before, mask=there)
+    tl.debug_barrier()
+    return state
+
+# %% ../../nbs/lib/92_kernels_gpu.ipynb #ac8a0376
+@triton.jit
+def _returned(credit, hand, flags, way, LEAK: tl.constexpr, SLOTS: tl.constexpr):
+    "Credit of a state before it was mixed, from that after; and what the state before it loses."
+    (reach, beta, T, step, here, there), moved = way, credit * 0
+    for slot in tl.static_range(SLOTS):
+        what, at = tl.load(flags + slot * (T + 1)), hand + 2 * slot * step
+        if what & _ANCHOR != 0:
+            credit += tl.load(at + here, mask=there, other=0.)
+            tl.store(at + here, moved * 0, mask=there)
+        if what & _MOVE != 0:
+            moved += tl.load(at + step + here, mask=there, other=0.)
+            tl.store(at + step + here, moved * 0, mask=there)
+    for last in tl.static_range(SLOTS):
+        slot = SLOTS - 1 - last
+        what, at = tl.load(flags + slot * (T + 1)), hand + 2 * slot * step
+        if what & _LAND != 0:
+            leaves = (1 - beta) * credit if LEAK else credit * 0
+            tl.store(at + here, leaves, mask=there)
+            tl.store(at + step + here, tl.load(reach + slot) * leaves, mask=there)
+            credit = beta * credit
+    tl.debug_barrier()
+    return credit + moved, moved
+
+@triton.jit
+def _past_skips(e, free, slope, lost, lost_free, hand, flags, way,
+                OF_RATES: tl.constexpr, FREE: tl.constexpr, LEAK: tl.constexpr,
+                SLOTS: tl.constexpr):
+    "c_t, its credit of both kinds (FREE: is there a second?), what the state before it loses."
+    if SLOTS > 0 and OF_RATES: e, lost = _returned(e - lost, hand, flags, way, LEAK, SLOTS)
+    if SLOTS > 0 and OF_RATES and FREE:
+        other = hand + 2 * SLOTS * way[3]
+        free, lost_free = _returned(free - lost_free, other, flags, way, LEAK, SLOTS)
+    credit = slope * e + free
+    if SLOTS > 0 and not OF_RATES:
+        credit, lost = _returned(credit - lost, hand, flags, way, LEAK, SLOTS)
+    return credit, e, free, lost, lost_free
+
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #f69e169f
 @triton.jit
 def _leak(leak, n, N, EACH: tl.constexpr):
@@ -92,30 +157,37 @@ def _leak(leak, n, N, EACH: tl.constexpr):
     else: found = tl.load(leak)
     return found
 
-# %% ../../nbs/lib/92_kernels_gpu.ipynb #0d595fbd
 @triton.jit
-def _forward(W, W_x, b, x, start, inside, outside, rates, slopes,      # in memory
-             T, B, N, step,                              # numbers
-             W_run, W_x_run, b_run, x_run, start_run,    # from one run to the next
-             OF_RATES: tl.constexpr, OUTER: tl.constexpr, EACH: tl.constexpr,
-             ACTIVATION: tl.constexpr, BIAS: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr,
-             PAD: tl.constexpr, RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
-    """Rates r_0 .. r_T, and slopes where OUTER, of one run and tile of trials. W [pre, post], W_x
-    [n_in, post]; step = B N; FEW: number of inputs, or 0 where their drive lies in `rates`."""
+def _tile(B, N, TILE: tl.constexpr, PAD: tl.constexpr):
+    "Run, first trial, trials and units of this program; which trials are real; where numbers lie."
     run, first = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64) * TILE
     trial, n = tl.arange(0, TILE), tl.arange(0, PAD)
     real = first + trial < B
     here, there = trial[:, None] * N + n[None, :], real[:, None] & (n < N)[None, :]
+    return run, first, trial, n, real, here, there
+
+# %% ../../nbs/lib/92_kernels_gpu.ipynb #0d595fbd
+@triton.jit
+def _forward(W, W_x, b, x, kicks, start, inside, outside, rates, slopes, flags, reach, hand,
+             T, B, N, step, keep, beta,                             # numbers; above: memory
+             W_run, W_x_run, b_run, x_run, start_run, flags_run,    # from one run to the next
+             OF_RATES: tl.constexpr, OUTER: tl.constexpr, EACH: tl.constexpr,
+             ACTIVATION: tl.constexpr, SLOTS: tl.constexpr, BIAS: tl.constexpr, NOISE: tl.constexpr,
+             FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr, RESIDENT: tl.constexpr,
+             PRECISION: tl.constexpr):
+    """Rates r_0 .. r_T, and slopes where rates do not tell them, of a run and tile. W [pre, post],
+    W_x [n_in, post]; step = B N; FEW: how many inputs, or 0 where their drive lies in `rates`."""
+    run, first, trial, n, real, here, there = _tile(B, N, TILE, PAD)
     rates += run * (T + 1) * step + first * N
-    slopes += run * T * step + first * N
+    slopes, kicks = slopes + run * T * step + first * N, kicks + run * T * step + first * N
+    flags, hand = flags + run * flags_run + 1, hand + 2 * run * SLOTS * step + first * N
+    way = reach, beta, T, step, here, there
+    x, W, W_x = x + run * x_run + first * FEW, W + run * W_run, W_x + run * W_x_run
     a, o = _leak(inside, n, N, EACH), _leak(outside, n, N, EACH)
-    x += run * x_run + first * FEW
-    W += run * W_run
-    W_x += run * W_x_run
     s = tl.load(start + run * start_run + first * N + here, mask=there, other=0.)
     r = s if OF_RATES else _rate(s, ACTIVATION)
     tl.store(rates + here, r, mask=there)
-    bias = tl.zeros((PAD,), tl.float32)
+    bias, eta = tl.zeros((PAD,), tl.float32), tl.zeros((TILE, PAD), tl.float32)
     if BIAS: bias = tl.load(b + run * b_run + n, mask=n < N, other=0.)
     kept = _kept(W, n, N, PAD, RESIDENT)
     for t in range(T):
@@ -123,11 +195,14 @@ def _forward(W, W_x, b, x, start, inside, outside, rates, slopes,      # in memo
         if FEW: drive = _outer(x, W_x, trial, n, real, N, FEW, PAD) + bias[None, :]
         else: drive = tl.load(rates + here, mask=there, other=0.) + bias[None, :]
         drive += _product(r, kept, W, n, N, PAD, RESIDENT, PRECISION)
+        if NOISE: eta, kicks = keep * eta + tl.load(kicks + here, there, 0.), kicks + step
+        if NOISE: drive += eta
         u = a * s + (1 - a) * drive
+        if SLOTS > 0 and not OF_RATES: u = _landed(u, s, hand, flags + t, way, SLOTS)
         r = _rate(u, ACTIVATION)
-        if OUTER:
-            tl.store(slopes + here, _slope(r, ACTIVATION), mask=there)
-            r = o * s + (1 - o) * r
+        if OUTER or (SLOTS > 0 and OF_RATES): tl.store(slopes + here, _slope(r, ACTIVATION), there)
+        if OUTER: r = o * s + (1 - o) * r
+        if SLOTS > 0 and OF_RATES: r = _landed(r, s, hand, flags + t, way, SLOTS)
         s = r if OF_RATES else u
         tl.store(rates + here, r, mask=there)
         slopes, x = slopes + step, x + B * FEW
@@ -190,6 +265,7 @@ def forward(
     start:Tensor,          # the initial state s_0 [run, trial, unit]
     dynamics:Dynamics,
     noise:Noise|None=None,
+    skips:Skips|None=None,
 ) -> tuple[Tensor, Tape]:         # outputs [run, time, trial, n_out]; the tape for `backward`
     """Outputs of every network (Eq. 1), and what the backward pass will need; ValueError for
     what these kernels cannot do."""
@@ -198,66 +274,79 @@ def forward(
                          f"got {W_h.dtype} and {W_h.shape[-1]} on {W_h.device}: use "
                          "rnnbio.kernels.batched")
     runs, n, n_in, T, B, _ = check_shapes(W_h, W_x, b, w, b_out, inputs, start)
-    check_more(dynamics, noise, None, inputs, start)
-    form, rates = _form(dynamics), W_h.new_empty(runs, T + 1, B, n)
-    slopes = W_h.new_empty(runs, T, B, n) if form["OUTER"] else None
+    check_more(dynamics, noise, skips, inputs, start)
+    form, rates = _form(dynamics, skips), W_h.new_empty(runs, T + 1, B, n)
+    tell = form["OUTER"] or form["SLOTS"] and form["OF_RATES"]
+    slopes = W_h.new_empty(runs, T, B, n) if tell else None
     x, W, W_x, start = map(_inner, (inputs.expand(runs, -1, -1, -1), W_h.mT, W_x.mT, start))
     bias = _inner(rates if b is None else b)
-    few = n_in if n_in <= FEW and noise is None else 0
+    few = n_in if n_in <= FEW else 0
     if not few: torch.bmm(_over_time(x), W_x, out=_over_time(rates[:, 1:]))
-    if noise: rates[:, 1:] += noise_of(noise, T, B, n, rates)
-    launch = _launch(_forward, runs, n, B, W_h, **form, BIAS=b is not None, FEW=few)
-    launch(W, W_x, bias, x, start, *_leaks(dynamics, W_h), rates,
-           rates if slopes is None else slopes, T, B, n, B * n,
-           *(t.stride(0) for t in (W, W_x, bias, x, start)))
+    kicks = kicks_of(noise, T, B, n, rates).to(rates) if noise else rates
+    launch = _launch(_forward, runs, n, B, W_h, **form, BIAS=b is not None, NOISE=bool(noise),
+                     FEW=few)
+    flags, reach, beta, flags_run = _told(skips, W_h)
+    hand = torch.stack([start, torch.zeros_like(start)], 1).repeat(1, form["SLOTS"] or 1, 1, 1)
+    launch(W, W_x, bias, x, kicks, start, *_leaks(dynamics, W_h), rates,
+           rates if slopes is None else slopes, flags, reach, hand, T, B, n, B * n,
+           noise.keep if noise else 0., beta,
+           *(t.stride(0) for t in (W, W_x, bias, x, start)), flags_run)
     outputs = _over_time(rates[:, 1:]) @ w.mT
     if b_out is not None: outputs += b_out[:, None]
-    return outputs.view(runs, T, B, -1), Tape(rates, slopes, inputs, dynamics, None)
+    return outputs.view(runs, T, B, -1), Tape(rates, slopes, inputs, dynamics, skips)
+
+
+# %% ../../nbs/lib/92_kernels_gpu.ipynb #dd2b6bf6
+def _form(dynamics, skips) -> dict:
+    "Is the state the rate, does it leak beside f, has each unit leaks of its own? How many skips?"
+    each = [isinstance(leak, Tensor) for leak in dynamics[1:3]]
+    return dict(OF_RATES=dynamics.of_rates, OUTER=each[1] or dynamics.outside != 0, EACH=any(each),
+                ACTIVATION=dynamics.activation, SLOTS=len(skips.reach) if skips else 0)
 
 @lru_cache(maxsize=64)
 def _filled(number, n, dtype, device) -> Tensor:
     return torch.full((n,), number, dtype=dtype, device=device)
 
-# %% ../../nbs/lib/92_kernels_gpu.ipynb #dd2b6bf6
-def _form(dynamics) -> dict:
-    "Is the state the rate, does it leak beside f, has each unit leaks of its own?"
-    each = [isinstance(leak, Tensor) for leak in dynamics[1:3]]
-    return dict(OF_RATES=dynamics.of_rates, OUTER=each[1] or dynamics.outside != 0, EACH=any(each),
-                ACTIVATION=dynamics.activation)
+@lru_cache(maxsize=64)
+def _listed(numbers, dtype, device) -> Tensor:
+    return torch.tensor(numbers, dtype=dtype, device=device)
 
 def _leaks(dynamics, like) -> tuple[Tensor, Tensor]:
     "a and o of each unit."
     return tuple(v if isinstance(v, Tensor) else _filled(v, like.shape[-1], like.dtype, like.device)
                  for v in dynamics[1:3])
 
+def _told(skips, like) -> tuple:
+    "Flags, reaches, beta, and the flags from one run to the next; anything where none is asked."
+    if not skips: return like, like, 1., 0
+    flags = skips.flags.to(like.device).contiguous()
+    return (flags, _listed(skips.reach, like.dtype, like.device), float(skips.beta),
+            flags.stride(0) if len(flags) > 1 else 0)
+
 # %% ../../nbs/lib/92_kernels_gpu.ipynb #b82e71f4
 @triton.jit
-def _backward(rates, slopes, error, F, M, inside, outside, credit,              # in memory
-              window, T, B, N, step, back_to,          # numbers
-              error_run, F_run, M_run,                 # from one run to the next
-              OF_RATES: tl.constexpr, OUTER: tl.constexpr, EACH: tl.constexpr,
-              ACTIVATION: tl.constexpr, BACK: tl.constexpr, GATE: tl.constexpr, LEAK: tl.constexpr,
-              FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr, RESIDENT: tl.constexpr,
-              PRECISION: tl.constexpr):
+def _backward(rates, slopes, error, F, M, inside, outside, credit, flags, reach, hand,  # in memory
+              window, T, B, N, step, back_to, beta,    # numbers
+              error_run, F_run, M_run, flags_run,      # from one run to the next
+              OF_RATES: tl.constexpr, OUTER: tl.constexpr, EACH: tl.constexpr, LEAK: tl.constexpr,
+              ACTIVATION: tl.constexpr, SLOTS: tl.constexpr, BACK: tl.constexpr,
+              GATE: tl.constexpr, FEW: tl.constexpr, TILE: tl.constexpr, PAD: tl.constexpr,
+              RESIDENT: tl.constexpr, PRECISION: tl.constexpr):
     """kappa c_t of one run and tile of trials, back to step `back_to`. F [n_out, unit], M [post,
     pre]; FEW: number of outputs, or 0 where direct credit lies in `credit` already."""
-    run, first = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64) * TILE
-    trial, n = tl.arange(0, TILE), tl.arange(0, PAD)
-    real, here = first + trial < B, trial[:, None] * N + n[None, :]
-    there = real[:, None] & (n < N)[None, :]
+    run, first, trial, n, real, here, there = _tile(B, N, TILE, PAD)
     a, o = _leak(inside, n, N, EACH), _leak(outside, n, N, EACH)
     kappa = (1 - a) * (1 - o)
     if not LEAK: a, o = a * 0, o * 0
-    last = tl.cast(T - 1, tl.int64)
-    at = (run * T + last) * step + first * N
-    slopes, credit = slopes + at, credit + at
-    rates += at + (run + 1) * step
-    error += run * error_run + (last * B + first) * FEW
+    at = (run * T + T - 1) * step + first * N
+    rates, slopes, credit = rates + at + (run + 1) * step, slopes + at, credit + at
+    error += run * error_run + (tl.cast(T - 1, tl.int64) * B + first) * FEW
+    hand += 2 * run * SLOTS * step * (1 + OF_RATES) + first * N
+    flags, way = flags + run * flags_run + T, (reach, beta, T, step, here, there)
     kept = _kept(M + run * M_run, n, N, PAD, RESIDENT and BACK)
-    later, e, free, zero = (tl.zeros((TILE, PAD), tl.float32),) * 4
+    later, e, free, lost, lost_free, zero = (tl.zeros((TILE, PAD), tl.float32),) * 6
     for i in range(T - back_to):                           # i steps before the last
-        if OUTER: slope = tl.load(slopes + here, mask=there, other=0.)
-        else: slope = _slope(tl.load(rates + here, mask=there, other=0.), ACTIVATION)
+        slope = _slope_at(rates, slopes, here, there, OUTER or (SLOTS > 0 and OF_RATES), ACTIVATION)
         if FEW: direct = _outer(error, F + run * F_run, trial, n, real, N, FEW, PAD)
         else: direct = tl.load(credit + here, mask=there, other=0.)
         e, free = (o * e + kappa * direct, o * free) if OUTER else (kappa * direct, zero)
@@ -267,7 +356,9 @@ def _backward(rates, slopes, error, F, M, inside, outside, credit,              
             returned = _product(later, kept, M + run * M_run, n, N, PAD, RESIDENT, PRECISION)
             returned = tl.where(i % window == 0, 0., kappa * returned)
             e, free = (e + returned, free) if GATE else (e, free + returned)
-        later = slope * e + free
+        later, e, free, lost, lost_free = _past_skips(e, free, slope, lost, lost_free, hand,
+                                                      flags - i, way, OF_RATES,
+                                                      BACK and not GATE, LEAK, SLOTS)
         tl.store(credit + here, later, mask=there)
         rates, slopes, credit, error = rates - step, slopes - step, credit - step, error - B * FEW
 
@@ -280,17 +371,20 @@ def backward(
     settle:int=0,              # steps at the start that get no credit
 ) -> tuple[Tensor, ...]:       # gradients of W_h, W_x, b, w, b_out
     "Gradients of every network (Eq. 4)."
-    rates, slopes, inputs, dynamics, _ = tape
+    rates, slopes, inputs, dynamics, skips = tape
     slopes = rates if slopes is None else slopes
     (runs, T, B, n_out), n = error.shape, rates.shape[-1]
     few = n_out if n_out <= FEW and way.hop is None and push is None else 0
     credit = rates.new_empty(runs, T, B, n) if few else direct_credit(tape, error, way, push)
     credit[:, :settle] = 0
     error, F, M = map(_inner, (error, way.feedback.mT, rates if way.back is None else way.back))
-    launch = _launch(_backward, runs, n, B, rates, **_form(dynamics),
+    launch = _launch(_backward, runs, n, B, rates, **_form(dynamics, skips),
                      BACK=way.back is not None, GATE=way.gate, LEAK=way.leak, FEW=few)
-    launch(rates, slopes, error, F, M, *_leaks(dynamics, rates), credit, way.window or T, T, B, n,
-           B * n, settle, *(t.stride(0) for t in (error, F, M)))
+    flags, reach, beta, flags_run = _told(skips, rates)
+    hand = rates.new_zeros(runs, 1 + dynamics.of_rates, 2 * len(skips.reach) if skips else 1, B, n)
+    launch(rates, slopes, error, F, M, *_leaks(dynamics, rates), credit, flags, reach, hand,
+           way.window or T, T, B, n, B * n, settle, beta,
+           *(t.stride(0) for t in (error, F, M)), flags_run)
     c, error, x = (_over_time(t) for t in (credit, error, inputs.expand(runs, -1, -1, -1)))
     return (c.mT @ _over_time(rates[:, :-1]), c.mT @ x, c.sum(1),
             error.mT @ _over_time(rates[:, 1:]), error.sum(1))

@@ -25,10 +25,10 @@ from .rules import Rule, any_rule, back_matrix, feedback_matrix, get_rule, type_
 # %% ../../nbs/lib/31_gradient.ipynb #2b59c6f9
 def _weights(params): return params.W_h, params.W_x, params.b, params.w, params.b_out
 
-def _kernel(params, skips):
+def _kernel(params):
     """What steps networks that are not on the CPU: the fused kernels where they can, else the
     batched ones."""
-    if params.device.type == "cuda" and skips is None and find_spec("triton"):
+    if params.device.type == "cuda" and find_spec("triton"):
         # here, so that Triton is asked for only where there is a GPU
         from rnnbio.kernels import gpu          # needs Triton
         if gpu.serves(params.W_h): return gpu
@@ -37,9 +37,8 @@ def _kernel(params, skips):
 def _forward(model, params, inputs, step=0, skips=None, replies=None):
     "Outputs [run, time, trial, n_out] and the tape of the kernel."
     noise = model.noise and model.noise.numbers(params.seeds, step)
-    given = () if skips is None else (skips,)
-    run = lambda x: _kernel(params, skips).forward(
-        *_weights(params), x, start_state(params, x.shape[-2]), model.dynamics(x), noise, *given)
+    run = lambda x: _kernel(params).forward(
+        *_weights(params), x, start_state(params, x.shape[-2]), model.dynamics(x), noise, skips)
     # an answer depends on earlier replies alone: each pass gets one more of them right
     for _ in range(replies.asks.shape[1] if replies else 0):
         inputs = replied(inputs, run(inputs)[0], replies)
@@ -115,8 +114,7 @@ def _in_torch(model, params, trials, rule, costs, step, skips, replies):
     error, push = _error(model, trials, outputs), rate_push(costs, trials, tape.rates[:, 1:])
     if rule.forward: grads = _carried_forward(params, tape, rule, error, push, trials.settle)
     else:
-        grads = _kernel(params, skips).backward(tape, error, way_of(rule, params), push,
-                                                trials.settle)
+        grads = _kernel(params).backward(tape, error, way_of(rule, params), push, trials.settle)
     return trials.loss(outputs), trials.accuracy(outputs), grads
 
 # %% ../../nbs/lib/31_gradient.ipynb #c6be9f9b

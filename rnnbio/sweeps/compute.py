@@ -49,6 +49,7 @@ def run_bytes(run:Run, task) -> int:
     # activity, slopes and credit of every step;
     if run.backend == "cuda" or run.rule.forward:
         numbers += 6 * T * B * z        # compiled kernels keep these a thread: `scratch_bytes`
+        if run.noise: numbers += 10 * T * B * n        # words and numbers of double size
     if run.rule.forward: numbers += 4 * B * n * n * z  # influence
     curves = 32 * run.steps                               # single and double
     return {"float32": 4, "float64": 8}[run.dtype] * numbers + curves + task.block_bytes(B)
