@@ -294,8 +294,8 @@ EXAMPLES = {
     "curves.final_loss": dict(loss=[1.0, 2.0]),
     "curves.learned": dict(loss=[1.0, 2.0], level=1.0),
     "settings.Training": dict(steps=2),
-    "lstm.leading_share": dict(values=[2.0, 1.0]),
-    "lstm.needed_rank": dict(ranks=[0, 1], accuracy=[0.5, 0.6]),
+    "rank.leading_share": dict(values=[2.0, 1.0]),
+    "rank.needed_rank": dict(ranks=[0, 1], accuracy=[0.5, 0.6]),
     "curves.moving_average": dict(curves=[1.0, 2.0]),
     "plots.gain_color": dict(gain=1.0),
 }
@@ -351,7 +351,8 @@ NOT_FOR_USERS = (
     r"two_layers\.TwoLayer",
     r"linear\.GradientFlow",
     r"stability\.Stability",
-    r"lstm\.(?!leading|needed)",
+    r"lstm\.",
+    r"rank\.(?!leading|needed)",
     r"models\.(Network|check_inputs)",
     r"neurogym\.(?!choice|match)",
     r"timing\.",
@@ -399,7 +400,7 @@ MEANS_SOMETHING = [
     (r"Fit\.", text),
     (r"Trials\.trials\.which$", lambda v: np.asarray(v).dtype.kind in "ib"),
     (r".*\.(tau|target|length|mus|ranks|accuracy|ps|lr|runs|reference|level)$", finite),
-    (r"(two_layers|lstm|claims|statistics)\..*\.values$", finite),
+    (r"(two_layers|rank|claims|statistics)\..*\.values$", finite),
     (
         r"(curves\.(first_below|moving_average|final_loss|learned)|claims\.judge"
         r"|statistics\.(log_ratio|rank_correlation|gap_closes|log_rank_p))\.",

@@ -15,9 +15,11 @@ import torch
 import processes
 import rnnbio.base.data
 import rnnbio.sentiment.lstm
+import rnnbio.sentiment.rank
 import rnnbio.sentiment.corpus
 from rnnbio.base.data import File, fetch
-from rnnbio.sentiment.lstm import train_lstm, truncated_accuracy
+from rnnbio.sentiment.lstm import train_lstm
+from rnnbio.sentiment.rank import truncated_accuracy
 from rnnbio.sentiment.corpus import get_corpus, sst
 from rnnbio.sweeps.store import Store, load_checkpoints
 
@@ -165,7 +167,7 @@ def test_threads_do_not_change_the_numbers(tmp_path, corpus, whole):
 
 def test_a_failure_while_truncating_leaves_the_network_as_it_was(corpus, whole, monkeypatch):
     final = whole.model.weights()
-    monkeypatch.setattr(rnnbio.sentiment.lstm, "evaluate",
+    monkeypatch.setattr(rnnbio.sentiment.rank, "evaluate",
                         lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         truncated_accuracy(whole, corpus.valid, [1])
