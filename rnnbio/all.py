@@ -80,7 +80,8 @@ from .sweeps.compute import compute
 from .sweeps.load import load_networks, load_params
 from .sweeps.runs import Run
 from .sweeps.store import Store
-from .sweeps.sweep import Failed, Sweep, along, best_lr
+from .sweeps.rates import best_lr
+from .sweeps.sweep import Failed, Sweep, along
 from .sweeps.taught import taught
 
 # figures and claims

@@ -259,7 +259,7 @@ EXAMPLES = {
     "store.canonical": dict(data={"a": 1}),
     "store.key_of": dict(config={"a": 1}),
     "store.store_of": dict(store="x"),
-    "sweep.choose_lr": dict(losses={0.1: np.ones((1, 4))}),
+    "rates.choose_lr": dict(losses={0.1: np.ones((1, 4))}),
     "sweep.along": dict(axis="gain", values=(1.0, 2.0)),
     "base.get_task": dict(name="romo"),
     "base.as_trials": dict(
@@ -372,7 +372,8 @@ NOT_FOR_USERS = (
     r"runs\.",
     r"corpus\.(?!generated$|parse|get)",
     r"store\.(?!canonical|key_of|store_of)",
-    r"sweep\.(Sweep|Failed|Estimate|run_of|label|sweep_of|candidates|chosen_runs)",
+    r"sweep\.(Sweep|Failed|Estimate|sweep_of)",
+    r"rates\.(candidates|chosen_runs)|answers\.|runs\.(run_of|label)",
     r"taught\.",
     r"wrappers\.Wrapped",
     r"environments\.",

@@ -13,7 +13,8 @@ from rnnbio.sweeps.compute import compute
 from rnnbio.rules.rules import get_rule
 from rnnbio.sweeps.commands import main
 from rnnbio.sweeps.store import Store
-from rnnbio.sweeps.sweep import Failed, Sweep, best_lr
+from rnnbio.sweeps.rates import best_lr
+from rnnbio.sweeps.sweep import Failed, Sweep
 
 QUESTION = dict(task="romo", rule=["bptt", "eprop"], gain=[.5, 1.], seed=range(3),
                 lr=best_lr((1e-3, 1e-2), (1000,)), steps=20, n_hidden=8, n_trials=4)

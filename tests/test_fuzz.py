@@ -29,7 +29,8 @@ from rnnbio.sweeps.runs import Run
 from rnnbio.sweeps.commands import main
 from rnnbio.sweeps.store import (MANIFEST, TENSORS, Corrupt, Refused, Store, _checksum,
                           _manifest_checksum, load_checkpoints, save_checkpoint)
-from rnnbio.sweeps.sweep import NEVER_AN_AXIS, SEVERAL, Sweep, along, best_lr
+from rnnbio.sweeps.rates import best_lr
+from rnnbio.sweeps.sweep import NEVER_AN_AXIS, SEVERAL, Sweep, along
 from rnnbio.tasks.base import get_task
 from rnnbio.training.train import Fit, train
 

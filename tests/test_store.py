@@ -26,7 +26,7 @@ from rnnbio.sweeps.store import Store, key_of
 from rnnbio.sweeps.sweep import Failed, Sweep
 import rnnbio.sweeps.compute
 import rnnbio.sweeps.store
-import rnnbio.sweeps.sweep
+import rnnbio.sweeps.answers
 
 HERE = Path(__file__).parent
 TINY = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps=6, n_hidden=4,
@@ -149,7 +149,7 @@ def test_read_only_folder(tmp_path, monkeypatch):
 def test_results_of_other_code_are_used_with_a_note(tmp_path, monkeypatch, capsys, answer):
     store = Store(tmp_path)
     Sweep(**TINY).run(store=store, progress=False)
-    monkeypatch.setattr(rnnbio.sweeps.sweep, "SOURCE", "another")
+    monkeypatch.setattr(rnnbio.sweeps.answers, "SOURCE", "another")
     assert without_time(Sweep(**TINY).run(store=store, progress=False)).identical(answer)
     assert "4 of 4 results were computed by other source code" in capsys.readouterr().err
 

@@ -14,7 +14,8 @@ from rnnbio.rules.rules import get_rule
 from rnnbio.networks.initializers import gaussian
 from rnnbio.sweeps.runs import Run
 from rnnbio.sweeps.store import Store
-from rnnbio.sweeps.sweep import Sweep, along, best_lr, choose_lr
+from rnnbio.sweeps.rates import best_lr, choose_lr
+from rnnbio.sweeps.sweep import Sweep, along
 
 BASE = dict(task="romo", rule="bptt", gain=.5, seed=0, lr=.5, steps=2, n_hidden=4, n_trials=2)
 

@@ -14,7 +14,8 @@ import xarray as xr
 from ..base.curves import final_loss, learned, moving_average
 from ..base.plots import RULE_LABELS, figure_style, gain_color, plot_curves
 from ..figures.figure import Figure
-from ..sweeps.sweep import Sweep, best_lr
+from ..sweeps.rates import best_lr
+from ..sweeps.sweep import Sweep
 from ..tasks.base import get_task
 
 # %% ../../nbs/zhang2024/common.ipynb #92f77dd5

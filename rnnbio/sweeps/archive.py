@@ -20,7 +20,8 @@ from ..base.data import File, fetch
 from ..base.machine import pick_device, user_path, whole
 from .store import (MANIFEST, TENSORS, Corrupt, Refused, Store, batched, store_of,
                                  write_folders)
-from .sweep import Sweep, candidates, chosen_runs
+from .rates import candidates, chosen_runs
+from .sweep import Sweep
 
 # %% ../../nbs/lib/55_archive.ipynb #2325fa60
 @checked

@@ -19,7 +19,8 @@ from ..base.machine import pick_device
 from ..figures.report import write_report
 from .runs import Run
 from .store import Refused, Store, load_checkpoints, store_of
-from .sweep import Failed, Sweep, candidates, chosen_runs, sweep_of
+from .rates import candidates, chosen_runs
+from .sweep import Failed, Sweep, sweep_of
 from ..training.settings import rule_of
 
 # %% ../../nbs/lib/74_commands.ipynb #4390dca4
