@@ -59,7 +59,7 @@ def write_pages(out:Path) -> None:
         written[f"{paper}/common.md"] = markdown(common, places, out)
         for figure in some:
             written[figure.notebook.page] = pages.figure_page(figure, places, out)
-    glossary = Notebook(ROOT / "nbs/lib/00_glossary.ipynb")
+    glossary = Notebook(ROOT / "nbs/lib/000_glossary.ipynb")
     for notebook in [glossary, *(n for some in library().values() for n in some)]:
         written[notebook.page] = markdown(notebook, places, out)
     written |= {f"reference/{folder}.md": pages.reference(folder) for folder in CHAPTERS}
