@@ -313,6 +313,24 @@ def test_on_the_gpu(n, rule, monkeypatch):
 
 
 @needs_gpu
+@pytest.mark.parametrize("n, form, rule", itertools.product([17, 50, 64, 200, 256], FORMS,
+                                                            ["bptt", "modprop", "rflo"]))
+def test_skips_on_the_gpu(n, form, rule):
+    """With more than one warp, what skips keep in memory goes from thread to thread: against the
+    batched kernels, and the same bits each time."""
+    model, params, trials = random_case(n=n, trials=33, steps=24, runs=3, form=form,
+                                        activation="tanh", noise=ou(.3, 3.))
+    trials = replace(trials, period=torch.arange(24) // 8)
+    skips = dict(skips=(dasc(2), strategic(2)), beta=.5)
+    first, again = (fused(model, params, trials, rule, **skips) for _ in range(2))
+    loss, exact = gradient(model, params, trials, rule, **skips)
+    torch.testing.assert_close(first[0].double(), loss, rtol=2e-5, atol=0)
+    for name, g in first[1].items():
+        assert (g - getattr(exact, name)).norm() < 5e-5 * getattr(exact, name).norm(), name
+        assert torch.equal(g, again[1][name]), name
+
+
+@needs_gpu
 @pytest.mark.parametrize("n", [64, 256])
 def test_captured_in_a_cuda_graph(n):
     model, params, trials = on_gpu(n)

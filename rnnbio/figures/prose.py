@@ -15,7 +15,7 @@ from ..base.checks import checked, parse_json
 
 # %% ../../nbs/lib/804_prose.ipynb #2fc1ad5e
 _NUMBER = re.compile(r"(?P<number>[-−]?\d+(?:\.\d+)?)(?P<unit> ?%?)<!--(?P<source>[^>]+)-->")
-_WORDS = "max", "min", "sum", "std", "count"
+_WORDS = "max", "min", "median", "sum", "std", "count"
 
 @checked
 def computed(

@@ -286,7 +286,7 @@ def forward(
     launch = _launch(_forward, runs, n, B, W_h, **form, BIAS=b is not None, NOISE=bool(noise),
                      FEW=few)
     flags, reach, beta, flags_run = _told(skips, W_h)
-    hand = torch.stack([start, torch.zeros_like(start)], 1).repeat(1, form["SLOTS"] or 1, 1, 1)
+    hand = _first_hand(start, skips) if skips else rates
     launch(W, W_x, bias, x, kicks, start, *_leaks(dynamics, W_h), rates,
            rates if slopes is None else slopes, flags, reach, hand, T, B, n, B * n,
            noise.keep if noise else 0., beta,
@@ -315,6 +315,10 @@ def _leaks(dynamics, like) -> tuple[Tensor, Tensor]:
     "a and o of each unit."
     return tuple(v if isinstance(v, Tensor) else _filled(v, like.shape[-1], like.dtype, like.device)
                  for v in dynamics[1:3])
+
+def _first_hand(start, skips) -> Tensor:
+    "Of each slot an anchor, s_0, and a move, none [run, slot and which, trial, unit]."
+    return torch.stack([start, torch.zeros_like(start)], 1).repeat(1, len(skips.reach), 1, 1)
 
 def _told(skips, like) -> tuple:
     "Flags, reaches, beta, and the flags from one run to the next; anything where none is asked."
@@ -381,7 +385,8 @@ def backward(
     launch = _launch(_backward, runs, n, B, rates, **_form(dynamics, skips),
                      BACK=way.back is not None, GATE=way.gate, LEAK=way.leak, FEW=few)
     flags, reach, beta, flags_run = _told(skips, rates)
-    hand = rates.new_zeros(runs, 1 + dynamics.of_rates, 2 * len(skips.reach) if skips else 1, B, n)
+    hand = rates
+    if skips: hand = rates.new_zeros(runs, 1 + dynamics.of_rates, 2 * len(skips.reach), B, n)
     launch(rates, slopes, error, F, M, *_leaks(dynamics, rates), credit, flags, reach, hand,
            way.window or T, T, B, n, B * n, settle, beta,
            *(t.stride(0) for t in (error, F, M)), flags_run)
