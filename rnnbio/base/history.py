@@ -34,16 +34,22 @@ def source_state(
     return dict(revision=commit[:12], dirty=any(line[:1] != "#" for line in rest))
 
 # %% ../../nbs/lib/958_history.ipynb #052d64fc
+def _cut_off(folder) -> set[str]:
+    "Commits at which a shallow clone ends: git gives them every line that is older."
+    said = _git(folder, "rev-parse", "--git-path", "shallow").strip()
+    ends = Path(folder, said)
+    return set(ends.read_text().split()) if said and ends.is_file() else set()
+
 @checked
 def line_commits(
     path:Path,      # a file of the project
-) -> list[tuple[str, str]]:     # of each line: commit ("" before there is one), its day
+) -> list[tuple[str, str]]:     # of each line: commit ("" where none is known), its day
     "Who wrote each line, as git knows it; empty where it does not."
-    found, line = [], {}
+    found, line, ends = [], {}, _cut_off(path.parent)
     words = "blame", "--root", "--line-porcelain", "--", path.name
     for said in _git(path.parent, *words).splitlines():
         if said.startswith("\t"):
-            known = set(line["commit"]) != {"0"} and "boundary" not in line
+            known = set(line["commit"]) != {"0"} and line["commit"] not in ends
             day = datetime.fromtimestamp(int(line["committer-time"]), timezone.utc).date()
             found.append((line["commit"][:12], day.isoformat()) if known else ("", ""))
             line = {}
