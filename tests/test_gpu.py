@@ -194,15 +194,23 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from rnnbio.kernels import gpu
 tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
-POINTERS = ("W", "W_x", "b", "x", "kicks", "start", "inside", "outside", "rates", "slopes", "error", "F", "M", "credit", "reach", "hand")
+POINTERS = ("W", "W_x", "b", "x", "kicks", "start", "inside", "outside", "rates", "slopes",
+            "error", "F", "M", "credit", "reach", "hand")
 
 def compiled(kernel, capability, shared, n, few, slots, trials=32):
     how, names = gpu.plan(n, trials, shared), kernel.arg_names
     options = {k: how.pop(k) for k in ("num_warps", "num_stages", "enable_fp_fusion")}
-    fixed = dict(OF_RATES=slots > 0, OUTER=slots > 0, EACH=slots > 0, SLOTS=slots, NOISE=slots > 0, ACTIVATION="tanh", BIAS=True, BACK=True, GATE=True, LEAK=True, FEW=few, PRECISION="ieee") | how
-    if n == 1: fixed |= {k: 1 for k in ("T", "B", "N", "step", "window", "W_run", "M_run")}        # Triton makes a constant of each argument that is 1
-    types = {k: "constexpr" if k in fixed else "*fp32" if k in POINTERS else {"flags": "*u8", "beta": "fp32", "keep": "fp32"}.get(k, "i32") for k in names}
-    hints = {(i,): [["tt.divisibility", 16]] for i, k in enumerate(names) if types[k] != "constexpr" and (k in POINTERS or k in ("N", "step", "W_run", "M_run") and n % 16 == 0)}
+    fixed = dict(OF_RATES=slots > 0, OUTER=slots > 0, EACH=slots > 0, SLOTS=slots, NOISE=slots > 0,
+                 ACTIVATION="tanh", BIAS=True, BACK=True, GATE=True, LEAK=True, FEW=few,
+                 PRECISION="ieee") | how
+    if n == 1:      # Triton makes a constant of each argument that is 1
+        fixed |= {k: 1 for k in ("T", "B", "N", "step", "window", "W_run", "M_run")}
+    other = {"flags": "*u8", "beta": "fp32", "keep": "fp32"}
+    types = {k: "constexpr" if k in fixed else "*fp32" if k in POINTERS else other.get(k, "i32")
+             for k in names}
+    even = lambda k: k in POINTERS or k in ("N", "step", "W_run", "M_run") and n % 16 == 0
+    hints = {(i,): [["tt.divisibility", 16]] for i, k in enumerate(names)
+             if types[k] != "constexpr" and even(k)}
     code = triton.compile(ASTSource(kernel, types, {(names.index(k),): v for k, v in fixed.items() if k in names}, hints), target=GPUTarget("cuda", capability, 32), options=options)
     stack = registers = -1
     if tool.exists():
@@ -215,7 +223,8 @@ def compiled(kernel, capability, shared, n, few, slots, trials=32):
     print("COMPILED", kernel.__name__, capability, n, few, slots, int(how["RESIDENT"]), code.metadata.shared, registers, stack, int(wide))
 
 capability, shared = map(int, sys.argv[1:])
-for n, few, slots in (1, 1, 0), (17, 2, 0), (64, 2, 0), (64, 8, 0), (64, 0, 0), (128, 2, 0), (256, 2, 0), (512, 2, 0), (50, 0, 2), (256, 0, 1):
+for n, few, slots in ((1, 1, 0), (17, 2, 0), (64, 2, 0), (64, 8, 0), (64, 0, 0), (128, 2, 0),
+                      (256, 2, 0), (512, 2, 0), (50, 0, 2), (256, 0, 1)):
     for kernel in gpu._forward, gpu._backward: compiled(kernel, capability, shared, n, few, slots)
 """
 

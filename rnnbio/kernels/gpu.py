@@ -295,7 +295,6 @@ def forward(
     if b_out is not None: outputs += b_out[:, None]
     return outputs.view(runs, T, B, -1), Tape(rates, slopes, inputs, dynamics, skips)
 
-
 # %% ../../nbs/lib/908_kernels_gpu.ipynb #dd2b6bf6
 def _form(dynamics, skips) -> dict:
     "Is the state the rate, does it leak beside f, has each unit leaks of its own? How many skips?"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from ..base.checks import count, numbers, real, shown
 from ..base.curves import final_loss
-from .answers import scored
+from .answers import loss_to_choose
 from .runs import Run, label, run_of
 from .store import Store
 
@@ -92,7 +92,7 @@ def chosen_runs(
     def choose(group):
         if any(r.key() in failed for runs in group.values() for r in runs):
             return math.nan, "failed"
-        return choose_lr({rate: [scored(store, r.key()) for r in runs]
+        return choose_lr({rate: [loss_to_choose(store, r.key()) for r in runs]
                           for rate, runs in group.items()})
     best = {name: choose(group) for name, group in _groups(sweep, backend).items()}
     edges = sum(note.endswith("of the grid") for _, note in best.values())

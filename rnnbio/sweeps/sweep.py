@@ -21,7 +21,7 @@ from ..base.checks import checked, count, known_options, one_of, parse_json, pla
 from ..base.help import arguments_of
 from ..base.machine import pick_device
 from ..rules.rules import Rule, scaled
-from .answers import curves, dataset, kept
+from .answers import curves_kept, curves_of, dataset
 from .cluster import client_of
 from .compute import (
     compute, run_bytes, scratch_bytes, seconds_per_run, together)
@@ -235,14 +235,14 @@ def _answers(sweep, store, backend, progress, client) -> xr.Dataset:
     runs, how = chosen_runs(sweep, store, backend, failed)
     keys = [run.key() if run else "" for run in runs]
     # each is read once, as what is there may be many thousands
-    results = {key: kept(store, key) for key in keys if key}
+    results = {key: curves_kept(store, key) for key in keys if key}
     missing = {key: run for key, run in zip(keys, runs) if key and not results[key]}
     compute(list(missing.values()), store, progress, failed, client)
     if failed:
         raise Failed(f"{len(failed)} runs raised, the others are stored; the first: "
                      f"{next(iter(failed.values()))['reason']} (all in "
                      f"{store.root / 'failed'})")
-    results |= {key: curves(store.read(key)) for key in missing}
+    results |= {key: curves_of(store.read(key)) for key in missing}
     return dataset(sweep, runs, keys, how, results)
 
 # %% ../../nbs/lib/704_sweep.ipynb #11ed11c4
