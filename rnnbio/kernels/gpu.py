@@ -97,7 +97,8 @@ _LAND, _ANCHOR, _MOVE = map(tl.constexpr, (LAND, ANCHOR, MOVE))
 @triton.jit
 def _landed(raw, before, hand, flags, way, SLOTS: tl.constexpr):
     "A state with what lands on it; `flags` are this state's, `before` is the last one."
-    (reach, beta, T, step, here, there), state = way, raw
+    reach, beta, T, step, here, there = way
+    state = raw
     for slot in tl.static_range(SLOTS):
         what, at = tl.load(flags + slot * (T + 1)), hand + 2 * slot * step
         if what & _LAND != 0:
@@ -115,7 +116,8 @@ def _landed(raw, before, hand, flags, way, SLOTS: tl.constexpr):
 @triton.jit
 def _returned(credit, hand, flags, way, LEAK: tl.constexpr, SLOTS: tl.constexpr):
     "Credit of a state before it was mixed, from that after; and what the state before it loses."
-    (reach, beta, T, step, here, there), moved = way, credit * 0
+    reach, beta, T, step, here, there = way
+    moved = credit * 0
     for slot in tl.static_range(SLOTS):
         what, at = tl.load(flags + slot * (T + 1)), hand + 2 * slot * step
         if what & _ANCHOR != 0:
