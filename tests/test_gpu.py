@@ -1,5 +1,6 @@
 """The fused kernels: their numbers in Triton's interpreter (on the GPU where there is one),
 their machine code without a GPU, and what only a GPU can show."""
+import ast
 import importlib.util
 import itertools
 import os
@@ -182,6 +183,19 @@ def test_rules_use_the_kernel_they_are_given(monkeypatch):
     monkeypatch.setattr(gpu, "serves", lambda W_h: False)
     assert gradients._kernel(Elsewhere) is batched
     assert gradients._kernel(random_case()[1]) is batched
+
+
+def test_kernels_are_source_that_every_triton_reads():
+    """Up to 3.6 Triton cannot hash a kernel with a tuple within a tuple on the left; its
+    interpreter, and its compiler when called by hand, can."""
+    functions = [node for node in ast.parse(Path(gpu.__file__).read_text()).body
+                 if isinstance(node, ast.FunctionDef) and node.decorator_list]
+    assert {"_forward", "_backward", "_landed"} <= {f.name for f in functions}
+    for assigned in (node for f in functions for node in ast.walk(f)
+                     if isinstance(node, ast.Assign)):
+        for target in assigned.targets:
+            assert not any(isinstance(part, ast.Tuple) for part in getattr(target, "elts", ())), (
+                ast.unparse(assigned))
 
 
 # ---- machine code, without a GPU
