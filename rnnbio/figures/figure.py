@@ -228,7 +228,9 @@ def _provenance(figure, verdicts) -> dict:
                   evidence=[dict(claim=id, beside=beside) | _stored(given)
                             for beside, evidence in figure.evidence.items()
                             for id, given in evidence.items()])
-    if figure.before is not None: return figure.before | _plain(judged)
+    # digits beyond depend on the processor that redraws
+    judged = _plain(judged, 12)
+    if figure.before is not None: return figure.before | judged
     keys = "".join(sorted(figure.keys))
     made = dict(figure=figure.name, **figure.source, profile=figure.profile,
                 seeds=list(figure.seeds), device=device_name(figure.device),
@@ -236,7 +238,7 @@ def _provenance(figure, verdicts) -> dict:
                 training_s=round(figure.training_s, 1),
                 runs_sha256=hashlib.sha256(keys.encode()).hexdigest(),
                 versions=versions(), sweeps=figure.sweeps, conditions=figure.conditions)
-    return _plain(made | judged)
+    return _plain(made) | judged
 
 def _verdict_table(verdicts) -> pd.DataFrame:
     "What the notebook shows at its end."
@@ -245,12 +247,14 @@ def _verdict_table(verdicts) -> pd.DataFrame:
                               where=v.where,
                               statistic=v.claim.statistic) for v in verdicts])
 
-def _plain(value):
-    "For JSON: tuples become lists, numbers that are not finite become words."
-    if isinstance(value, dict): return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)): return [_plain(v) for v in value]
-    if isinstance(value, np.generic): return _plain(value.item())
-    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+def _plain(value, digits=17):
+    """For JSON: tuples become lists, numbers that are not finite become words, the others keep
+    so many digits."""
+    if isinstance(value, dict): return {k: _plain(v, digits) for k, v in value.items()}
+    if isinstance(value, (list, tuple)): return [_plain(v, digits) for v in value]
+    if isinstance(value, np.generic): return _plain(value.item(), digits)
+    if not isinstance(value, float): return value
+    return float(f"{value:.{digits}g}") if np.isfinite(value) else str(value)
 
 # %% ../../nbs/lib/803_figure.ipynb #4e73179c
 def _written(figure) -> dict:
