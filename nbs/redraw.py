@@ -1,12 +1,15 @@
 """Redraw the committed figures and their verdicts from their tables, without training (`make redraw`).
 
     python nbs/redraw.py [PAPER/FIGURE ...]      # without names: all that keep a table, and REPORT.md
-    python nbs/redraw.py --strip NOTEBOOK ...    # executed notebooks without what differs between runs
+    python nbs/redraw.py --strip NOTEBOOK ...    # executed notebooks, in folders named after their
+                                                 # papers, without what differs between runs
 
 Tables (CSV) and what is known of them (JSON) lie in figures/paper.
 """
 import json
 import os
+import posixpath
+import re
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -15,12 +18,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "figures" / "paper"
+LINK = re.compile(r"\]\((?!\w+:|#)([^)\s]+)\)")
 
 
-def stripped(notebook:dict) -> dict:
-    "Without times, progress and ids that are drawn anew: what is left differs only if results do."
+def stripped(notebook:dict, paper:str) -> dict:
+    """Without times, progress and ids that are drawn anew: what is left differs only if results do.
+    Links lead from figures/PROFILE/PAPER, where it will lie, to where they led from nbs/PAPER."""
+    lead = lambda found: f"]({posixpath.normpath(f'../../../nbs/{paper}/{found[1]}')})"
     notebook["metadata"].pop("papermill", None)
     for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = LINK.sub(lead, "".join(cell["source"])).splitlines(True)
         for name in ("papermill", "execution"): cell["metadata"].pop(name, None)
         if "injected-parameters" in cell["metadata"].get("tags", ()): cell["id"] = "injected"
         if "outputs" in cell:
@@ -28,9 +36,9 @@ def stripped(notebook:dict) -> dict:
     return notebook
 
 
-def strip(path:Path) -> None:
+def strip(path:Path, paper:str) -> None:
     "In place."
-    notebook = stripped(json.loads(path.read_text(encoding="utf-8")))
+    notebook = stripped(json.loads(path.read_text(encoding="utf-8")), paper)
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -58,7 +66,7 @@ def redraw(name:str) -> str:
         except papermill.exceptions.PapermillExecutionError as e:
             if "make the figure again" not in e.evalue: raise
             return f"{name} is left as it is: {e.evalue}"
-        strip(run)
+        strip(run, paper)
         (FIGURES / paper / f"{figure}.ipynb").write_bytes(run.read_bytes())
     return name
 
@@ -74,5 +82,5 @@ def main(names:list[str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--strip"]:
-        for path in map(Path, sys.argv[2:]): strip(path)
+        for path in map(Path, sys.argv[2:]): strip(path, path.resolve().parent.name)
     else: main(sys.argv[1:])

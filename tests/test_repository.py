@@ -73,7 +73,8 @@ def test_jupyters_copies_are_no_notebooks(tmp_path):
 COLUMNS, CELL, CLASS, CHECK = 100, 40, 90, 60
 
 
-@pytest.mark.parametrize("path", [*NOTEBOOKS, *ROOT.glob("*.md")], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *ROOT.glob("*.md"),
+                                  *ROOT.glob("figures/paper/*/*.ipynb")], ids=lambda p: p.stem)
 def test_links_lead_somewhere(path):
     texts = ([path.read_text()] if path.suffix == ".md" else
              [source(cell) for cell in cells(path, "markdown")])

@@ -47,7 +47,7 @@ def linked(
 
 class _Reader(Preprocessor):
     "Leaves what is for a reader."
-    notebook, out, places, old = Any(), Any(), Any(), Any()
+    notebook, at, out, places, old = Any(), Any(), Any(), Any(), Any()
 
     def preprocess(self, nb, resources):
         executed = any("injected-parameters" in c.metadata.get("tags", ()) for c in nb.cells)
@@ -56,8 +56,8 @@ class _Reader(Preprocessor):
         for cell in cells:
             if cell.cell_type == "markdown":
                 text = EQUATION.sub(r"\n\1\n", BADGE.sub("", cell.source))
-                cell.source = linked(text, self.notebook.path, self.notebook.page, self.out,
-                                     self.places, self.old)
+                cell.source = linked(text, self.at, self.notebook.page, self.out, self.places,
+                                     self.old)
             else:
                 cell.source = DIRECTIVE.sub("", cell.source).strip("\n")
                 cell.outputs = [clean for o in cell.outputs if (clean := _output(o))]
@@ -115,8 +115,8 @@ def markdown(
 ) -> str:
     "The page, its pictures written into the folder."
     exporter = MarkdownExporter(
-        preprocessors=[_Reader(notebook=notebook, out=out, places=places,
-                               old=executed is not None, enabled=True)])
+        preprocessors=[_Reader(notebook=notebook, at=(executed or notebook).path, out=out,
+                               places=places, old=executed is not None, enabled=True)])
     text, resources = exporter.from_notebook_node((executed or notebook).content)
     up = "../" * notebook.page.count("/")
     for name, data in resources["outputs"].items():
