@@ -27,8 +27,9 @@ from rnnbio.networks.initializers import gaussian
 from rnnbio.networks.models import LeakyRNN
 from rnnbio.sweeps.runs import Run
 from rnnbio.sweeps.commands import main
-from rnnbio.sweeps.store import (MANIFEST, TENSORS, Corrupt, Refused, Store, _checksum,
-                          _manifest_checksum, load_checkpoints, save_checkpoint)
+from rnnbio.sweeps.checkpoints import load_checkpoints, save_checkpoint
+from rnnbio.sweeps.store import (MANIFEST, TENSORS, Corrupt, Refused, Store, _manifest_checksum,
+                                 checksum_of)
 from rnnbio.sweeps.rates import best_lr
 from rnnbio.sweeps.sweep import NEVER_AN_AXIS, SEVERAL, Sweep, along
 from rnnbio.tasks.base import get_task
@@ -350,7 +351,7 @@ def check_result(stored, files):
 def forged(manifest, data):
     """With right checksums, as only someone who wants to deceive would write them."""
     try:
-        manifest["checksums"] = {TENSORS: _checksum(data)}
+        manifest["checksums"] = {TENSORS: checksum_of(data)}
         manifest["checksums"][MANIFEST] = _manifest_checksum(manifest)
     except (TypeError, ValueError, RecursionError):
         pass
@@ -446,7 +447,7 @@ def test_forged_checkpoint(checkpoint, data):
         if data.draw(st.booleans()):
             tensors.pop(data.draw(st.sampled_from(list(tensors))))
         bad = tensor_bytes(tensors, metadata={"about": json.dumps(data.draw(mutated([about])))})
-    check_checkpoint(checkpoint, bad + _checksum(bad).encode())
+    check_checkpoint(checkpoint, bad + checksum_of(bad).encode())
 
 
 @pytest.fixture(scope="module")
@@ -519,7 +520,7 @@ def test_a_pickle_does_nothing(tmp_path, stored, checkpoint, fit_file):
     assert (check_result(stored, good | {TENSORS: bomb}) is None
             and check_result(stored, good | {MANIFEST: bomb}) is None)
     assert check_result(stored, forged(json.loads(good[MANIFEST]), bomb)) is None
-    for data in (bomb, bomb + _checksum(bomb).encode()):
+    for data in (bomb, bomb + checksum_of(bomb).encode()):
         assert check_checkpoint(checkpoint, data) == []
     torch.save(Bomb(mark), tmp_path / "torch")
     for data in (bomb, (tmp_path / "torch").read_bytes()):

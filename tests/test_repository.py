@@ -244,7 +244,7 @@ FLOORS = [
                  "generalization"},
     {"training": "optimizers schedule flossing settings state fit ahead updates train teacher",
      "theory": "linear two_layers stability"},
-    {"sweeps": "store runs cluster load compute taught answers rates sweep archive commands"},
+    {"sweeps": "store checkpoints runs cluster load compute taught answers rates sweep archive commands"},
     {"sentiment": "corpus lstm rank", "": "sweep all __main__"},
     {"papers": "zhang2024 schuessler2020 liu2024 liu2022 soo2023 beyond"},
 ]

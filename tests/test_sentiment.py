@@ -21,7 +21,8 @@ from rnnbio.base.data import File, fetch
 from rnnbio.sentiment.lstm import train_lstm
 from rnnbio.sentiment.rank import truncated_accuracy
 from rnnbio.sentiment.corpus import get_corpus, sst
-from rnnbio.sweeps.store import Store, load_checkpoints
+from rnnbio.sweeps.checkpoints import load_checkpoints
+from rnnbio.sweeps.store import Store
 
 SMALL = dict(n_hidden=6, epochs=5, lr=1e-2, progress=False)
 

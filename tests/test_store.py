@@ -24,6 +24,7 @@ from rnnbio.sweeps.archive import keys_needed, pack, published, unpack
 from rnnbio.sweeps.commands import main
 from rnnbio.sweeps.store import Store, key_of
 from rnnbio.sweeps.sweep import Failed, Sweep
+import rnnbio.sweeps.checkpoints
 import rnnbio.sweeps.compute
 import rnnbio.sweeps.store
 import rnnbio.sweeps.answers
@@ -34,13 +35,13 @@ TINY = dict(task="romo", rule="bptt", gain=[.5, 1.], seed=[0, 1], lr=1e-3, steps
 
 CRASH = """
 import os, signal, sys
-import rnnbio.sweeps.store as store
+from rnnbio.sweeps import checkpoints, store
 point, count = sys.argv[1], [int(sys.argv[2])]
 def crash(name):
     if name == point:
         count[0] -= 1
         if count[0] == 0: os.kill(os.getpid(), signal.SIGKILL)
-store.write_point = crash
+store.write_point = checkpoints.write_point = crash
 from rnnbio.sweeps.sweep import Sweep
 Sweep.from_json(open(sys.argv[3]).read()).run(progress=False)
 """
@@ -94,7 +95,8 @@ def test_killed_at_a_write_point(tmp_path, question, answer, point, time_of_cras
 def test_points_are_all_there_are(monkeypatch, tmp_path):
     """The list above is what really happens."""
     seen = []
-    monkeypatch.setattr(rnnbio.sweeps.store, "write_point", seen.append)
+    for module in rnnbio.sweeps.store, rnnbio.sweeps.checkpoints:
+        monkeypatch.setattr(module, "write_point", seen.append)
     monkeypatch.setenv("RNNBIO_CHECKPOINT_S", "0")
     Sweep(**TINY).run(store=Store(tmp_path), progress=False)
     assert set(seen) == set(POINTS) | set(CHECKPOINTS)

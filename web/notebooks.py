@@ -26,7 +26,6 @@ def linked(
     page:str,        # where the site has it
     out:Path,        # folder of the site's pages, for pictures
     places:dict,     # pages by file: Path: "library/rules.md"
-    old:bool=False,  # an executed notebook may name what has another name by now
 ) -> str:
     """Links to notebooks lead to their pages, those to other files of the project to its address;
     pictures are brought along. ValueError for a link that leads nowhere."""
@@ -39,7 +38,6 @@ def linked(
         if path in places:
             to = os.path.relpath(places[path], Path(page).parent)
             return f"{words}({Path(to).as_posix()}{anchor})"
-        if old and not path.exists(): return words.strip("[]!")
         if not path.exists(): raise ValueError(f"{at} has a link to {target}, which is not there")
         return f"{words}({source_of(path)}{anchor})"
     return LINK.sub(lead, text)
@@ -47,7 +45,7 @@ def linked(
 
 class _Reader(Preprocessor):
     "Leaves what is for a reader."
-    notebook, at, out, places, old = Any(), Any(), Any(), Any(), Any()
+    notebook, at, out, places = Any(), Any(), Any(), Any()
 
     def preprocess(self, nb, resources):
         executed = any("injected-parameters" in c.metadata.get("tags", ()) for c in nb.cells)
@@ -56,8 +54,7 @@ class _Reader(Preprocessor):
         for cell in cells:
             if cell.cell_type == "markdown":
                 text = EQUATION.sub(r"\n\1\n", BADGE.sub("", cell.source))
-                cell.source = linked(text, self.at, self.notebook.page, self.out, self.places,
-                                     self.old)
+                cell.source = linked(text, self.at, self.notebook.page, self.out, self.places)
             else:
                 cell.source = DIRECTIVE.sub("", cell.source).strip("\n")
                 cell.outputs = [clean for o in cell.outputs if (clean := _output(o))]
@@ -116,7 +113,7 @@ def markdown(
     "The page, its pictures written into the folder."
     exporter = MarkdownExporter(
         preprocessors=[_Reader(notebook=notebook, at=(executed or notebook).path, out=out,
-                               places=places, old=executed is not None, enabled=True)])
+                               places=places, enabled=True)])
     text, resources = exporter.from_notebook_node((executed or notebook).content)
     up = "../" * notebook.page.count("/")
     for name, data in resources["outputs"].items():

@@ -20,7 +20,8 @@ from ..sweeps.compute import checkpoint_s, endings
 from ..base.machine import device_name, pick_device, progress_bar
 from ..base.seeds import generator
 from .corpus import PAD, Corpus, Split
-from ..sweeps.store import Store, batched, key_of, load_checkpoints, save_checkpoint, store_of
+from ..sweeps.checkpoints import load_checkpoints, save_checkpoint
+from ..sweeps.store import Store, batched, key_of, store_of
 
 # %% ../../nbs/lib/852_lstm.ipynb #72b546f2
 class SentimentLSTM(nn.Module):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MANIFEST_HOLDS', 'FORMAT', 'TENSORS', 'MANIFEST', 'NUMBERS', 'SOURCE', 'results_root', 'canonical', 'key_of',
-           'Result', 'Corrupt', 'Refused', 'Store', 'store_of', 'save_checkpoint', 'load_checkpoints']
+           'Result', 'Corrupt', 'Refused', 'Store', 'store_of']
 
 # %% ../../nbs/lib/705_store.ipynb #d1b19faa
 import atexit
@@ -20,13 +20,11 @@ import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors, save as tensor_bytes
 from torch import Tensor
@@ -113,7 +111,7 @@ class Store:
     def path(self, key:str) -> Path:
         """The folder of that key; ValueError when it is not one, so that no key leads out of the
         results."""
-        if not _is_key(key):
+        if not is_key(key):
             raise ValueError(f"key must be 64 digits of 0-9 and a-f, got {shown(key)}")
         return self.root / "runs" / key[:2] / key
 
@@ -122,7 +120,7 @@ class Store:
     def keys(self) -> list[str]:
         "Of all results that are there, sorted."
         return sorted(path.name for path in (self.root / "runs").glob("??/*")
-                      if _is_key(path.name) and path.parent.name == path.name[:2])
+                      if is_key(path.name) and path.parent.name == path.name[:2])
 
     def check_writable(self) -> None:
         "Raises before any work starts when results could not be written."
@@ -186,15 +184,15 @@ def _files(store, result) -> tuple[Path, dict[str, bytes]]:
         raise TypeError(f"results must hold (config, tensors, facts), got {shown(result)}")
     plain("config", config)                                # what could not be read back is not
     plain("facts", facts)                                  # written
-    key, data = key_of(config), _packed(tensors)
+    key, data = key_of(config), packed(tensors)
     facts = dict(versions=versions(), source=SOURCE, **facts)
-    sums = {TENSORS: _checksum(data)}
+    sums = {TENSORS: checksum_of(data)}
     manifest = dict(format=FORMAT, key=key, config=config, checksums=sums, facts=facts)
     sums[MANIFEST] = _manifest_checksum(manifest)
     return store.path(key), {TENSORS: data,
                             MANIFEST: (json.dumps(manifest, indent=1) + "\n").encode()}
 
-def _packed(tensors, metadata=None) -> bytes:
+def packed(tensors, metadata=None) -> bytes:
     "Tensors as safetensors; what shares memory with another is copied, as the format wants."
     packed, seen = {}, set()
     for name, t in tensors.items():
@@ -205,7 +203,7 @@ def _packed(tensors, metadata=None) -> bytes:
         seen.add(where)
     return tensor_bytes(packed, metadata)
 
-def _unpacked(data:bytes) -> dict[str, Tensor]:
+def unpacked(data:bytes) -> dict[str, Tensor]:
     "By name, in one order; the file's own differs from one reading to the next."
     return dict(sorted(parse_tensors(data).items()))
 
@@ -227,9 +225,9 @@ def _read(store, key) -> Result:
                       f"rnnbio reads format {FORMAT} (RNNBIO_RESULTS names another folder)")
     if manifest["key"] != key or key_of(manifest["config"]) != key:
         raise Corrupt(f"{folder / MANIFEST} does not belong to key {key}")
-    if manifest["checksums"][TENSORS] != _checksum(data):
+    if manifest["checksums"][TENSORS] != checksum_of(data):
         raise Corrupt(f"{folder / TENSORS} is not what was written: its checksum differs")
-    try: return Result(key, manifest["config"], _unpacked(data), manifest["facts"])
+    try: return Result(key, manifest["config"], unpacked(data), manifest["facts"])
     except (SafetensorError, ValueError, KeyError) as e:
         raise Corrupt(f"{folder / TENSORS} holds no tensors that can be read: {e}") from None
 
@@ -330,68 +328,11 @@ def all_to_disk(paths) -> None:
     they share its waits: one by one 256 results take ten times as long."""
     with ThreadPoolExecutor(8) as threads: list(threads.map(to_disk, paths))
 
-def _is_key(key) -> bool:
+def is_key(key) -> bool:
     return isinstance(key, str) and re.fullmatch("[0-9a-f]{64}", key) is not None
 
-def _checksum(data:bytes) -> str: return hashlib.sha256(data).hexdigest()
+def checksum_of(data:bytes) -> str: return hashlib.sha256(data).hexdigest()
 
 def _manifest_checksum(manifest:dict) -> str:
     "Of all of a manifest but this checksum itself."
     return key_of(manifest | {"checksums": {TENSORS: manifest["checksums"][TENSORS]}})
-
-# %% ../../nbs/lib/705_store.ipynb #16f4edf0
-@checked
-def save_checkpoint(
-    store:Store|str|os.PathLike|None,   # or its folder
-    name:str,                     # of the computation
-    about:dict,                   # plain data: keys of the runs, steps done, ...
-    tensors:dict[str, Tensor],
-) -> None:
-    "Replace the checkpoint of that name, whole or not at all."
-    data = _packed(tensors, {"about": json.dumps(plain("about", about) | {"format": FORMAT})})
-    if not re.fullmatch("[0-9a-z]+", name):
-        # so that it stays in its folder
-        raise ValueError(f"the name of a checkpoint must be letters and digits, got {shown(name)}")
-    path = store_of(store).root / "checkpoints" / f"{name}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{name}.{uuid.uuid4().hex}")
-    try:
-        write_point("before checkpoint")
-        with open(beside, "wb") as file:
-            file.write(data[:len(data) // 2]); write_point("inside checkpoint")
-            file.write(data[len(data) // 2:])
-            file.write(_checksum(data).encode()); file.flush(); os.fsync(file.fileno())
-        write_point("before checkpoint rename")
-        os.replace(beside, path)
-        write_point("after checkpoint rename")
-        to_disk(path.parent)
-    finally: beside.unlink(missing_ok=True)
-
-# %% ../../nbs/lib/705_store.ipynb #21120d3a
-@checked
-def load_checkpoints(
-    store:Store|str|os.PathLike|None=None,        # or its folder; default: the results folder
-) -> Iterator[tuple[Path, dict, dict[str, Tensor]]]:
-    """Every checkpoint that can be trusted, one after the other: its file, what it is about, its
-    tensors."""
-    for path in sorted((store_of(store).root / "checkpoints").glob("*.safetensors")):
-        try: data = path.read_bytes()
-        except FileNotFoundError: continue                # finished meanwhile
-        except OSError as e:
-            warnings.warn(f"checkpoint {path} cannot be read and is not used: {e.strerror}",
-                          stacklevel=2)
-            continue
-        data, checksum = data[:-64], data[-64:].decode("ascii", "replace")
-        try:
-            if _checksum(data) != checksum: raise ValueError("its checksum differs")
-            size = int.from_bytes(data[:8], "little")
-            about = parse_json("metadata",
-                               parse_json("header", data[8:8 + size])["__metadata__"]["about"])
-            if about["format"] != FORMAT: continue
-            if not all(_is_key(key) for key in about.get("keys", ())):
-                raise ValueError(f"its keys are {shown(about['keys'])}")
-            tensors = _unpacked(data)
-        except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as e:
-            warnings.warn(f"checkpoint {path.name} is damaged and not used: {e}", stacklevel=2)
-            continue
-        yield path, about, tensors
