@@ -235,7 +235,7 @@ FLOORS = [
              "conditions"},
     {"tasks": "base romo schuessler timing neurogym environments pattern digits match hold "
               "wrappers ring reversal",
-     "kernels": "vectors noise batched gpu passes compiled growth cpu",
+     "kernels": "vectors noise batched gpu passes credit losses compiled growth cpu",
      "figures": "statistics claims figure prose forest summary report"},
     {"networks": "params initializers structures dynamics models modules connections connectome "
                  "fixed controls"},
