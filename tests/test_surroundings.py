@@ -297,6 +297,7 @@ def test_a_sweep_keeps_no_run_that_lost_its_task(tmp_path, monkeypatch):
         ),
     )
     with (
+        pytest.warns(UserWarning, match="2 networks together raised RuntimeError"),
         pytest.warns(UserWarning, match="seed 1 gets no batch 2"),
         pytest.raises(
             RuntimeError, match="1 runs raised, the others are stored.*ZeroDivisionError"
