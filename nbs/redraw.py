@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "figures" / "paper"
-LINK = re.compile(r"\]\((?!\w+:|#)([^)\s]+)\)")
+LINK = re.compile(r"\]\((?!\w+:|#|\.\./\.\./\.\./nbs/)([^)\s]+)\)")
 
 
 def stripped(notebook:dict, paper:str) -> dict:

@@ -154,4 +154,6 @@ def test_a_figure_is_redrawn_from_its_table_or_left(tmp_path, monkeypatch):
     (here / "figS_cosine.json").write_text(json.dumps(other))
     made["figS_cosine.json"] = (here / "figS_cosine.json").read_bytes()
     assert "is left as it is" in script.redraw(name)
+    # stripped once more it is the same
+    script.strip(here / "figS_cosine.ipynb", "schuessler2020")
     assert {path.name: path.read_bytes() for path in here.iterdir()} == made

@@ -70,6 +70,12 @@ def test_jupyters_copies_are_no_notebooks(tmp_path):
         assert sorted(Path(path).name for path in found) == ["fig1.ipynb", "fig2.ipynb"]
 
 
+def test_the_report_is_that_of_the_figures():
+    from rnnbio.figures.report import report_text
+    made = (ROOT / "figures/paper/REPORT.md").read_text(encoding="utf-8")
+    assert made == report_text(ROOT), "figures changed: make report"
+
+
 COLUMNS, CELL, CLASS, CHECK = 100, 40, 90, 60
 
 

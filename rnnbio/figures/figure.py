@@ -96,8 +96,9 @@ class Figure:
                              f"{', '.join(map(str, settings))}")
 
     def __repr__(self):
+        where = "redrawn" if switch("RNNBIO_REDRAW") else self.device
         return (f"{self.name}, {self.profile} profile, seeds {self.seeds[0]} to {self.seeds[-1]}, "
-                f"{self.device}: {self.settings}")
+                f"{where}: {self.settings}")
 
     @checked
     def save(self,

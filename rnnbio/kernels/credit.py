@@ -176,6 +176,7 @@ def _give_back(room, step, skipped, t, row):
             _return(flags, skipped.reach, skipped.beta, skipped.through, t + 1, i, credit,
                     skipped.hands, 0)
 
+# %% ../../nbs/lib/905_kernels_credit.ipynb #a32d9f4c
 @nb.njit(**JIT)
 def _gather(room, N, n_x, t, row, steps, add):
     "Products of rows of K with those of Z from t on into the gradients, 128 rows at once."

@@ -80,6 +80,7 @@ def before_sigmoid(y, error):
         for i in range(y.shape[1]):
             for o in range(y.shape[2]): error[t, i, o] *= y[t, i, o] * (1 - y[t, i, o])
 
+# %% ../../nbs/lib/906_kernels_losses.ipynb #d650c27f
 @nb.njit(**JIT)
 def shares(mask, settle, N, share):
     """What each number of a step and trial has of the mean over those that count: from `settle` on

@@ -181,9 +181,8 @@ def _compute_together(runs:dict[str, Run], states, store, bar, failed, stop) -> 
             failed[key] = dict(reason=f"{type(e).__name__}: {e}", run=run.data(),
                                traceback=traceback.format_exc())
         else:
-            what = f"{type(e).__name__}: {e}".partition("\n")[0]
-            warnings.warn(f"{len(runs)} networks together raised {what}; each is trained by itself "
-                          "now, which takes longer", stacklevel=2)
+            warnings.warn(f"{len(runs)} networks together raised {type(e).__name__}: {e}; each is "
+                          "trained by itself now, which takes longer", stacklevel=2)
             for key, run in runs.items():
                 _compute_together({key: run}, states, store, bar, failed, stop)
 
