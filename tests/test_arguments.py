@@ -346,6 +346,7 @@ NOT_FOR_USERS = (
     r"connections\.Connections",
     r"data\.(fetch|content)",
     r"archive\.",
+    r"checkpoints\.",
     r"digits\.",
     r"structures\.structured",
     r"two_layers\.TwoLayer",

@@ -23,7 +23,8 @@ LONG = "measure", "quantity", "panel"      # their values name what stands in `v
 SEED, MOST = "seed", 60                    # most points of a curve
 # conditions that are numbers; and those that are where they tell networks apart, first tried first
 ALWAYS = "gain", "alpha", "target", "balance", "kappa", "delay", "theta"
-SOMETIMES = "n_hidden", "recurrent", "condition", "rank", "size", "outputs", "mu", "lr"
+SOMETIMES = ("n_hidden", "recurrent", "condition", "rank", "size", "outputs", "mu", "lr",
+             "strategic")
 NAMES = {"alpha": "α", "recurrent": "structure", "n_hidden": "units", "floss": "flossing",
          "choice": "choice", "size": "scale of the weights"}
 # of measures; what is not here says itself
@@ -85,6 +86,8 @@ def claim(row) -> dict:
 def summary(table:pd.DataFrame) -> dict:
     """Dimensions, axis and measures of a table, and for each measure its rows: values of the
     dimensions by number, place on the axis, median, quartiles, how many seeds."""
+    # what one network did in one trial is for its figure
+    if "part" in table: table = table[table.part != "example"].dropna(axis=1, how="all")
     if SEED not in table: table = table.assign(**{SEED: 0})
     long = next((c for c in LONG if c in table and "value" in table), None)
     axis = next((c for c in AXES if c in table and table[c].nunique() > 2), None)
