@@ -2,6 +2,7 @@
 Without neurogym, what needs it is skipped."""
 import os
 import re
+import signal
 from importlib.util import find_spec
 
 import pytest
@@ -9,6 +10,10 @@ import torch
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# a job that a script starts in the background ignores Ctrl-C, which some tests send
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NEUROGYM = ("2af", "dms", "context")
 
