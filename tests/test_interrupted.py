@@ -19,7 +19,7 @@ from rnnbio.sweeps.commands import main
 from rnnbio.sweeps.compute import compute
 from rnnbio.sentiment.lstm import train_lstm
 from rnnbio.sentiment.corpus import get_corpus
-from rnnbio.sweeps.checkpoints import load_checkpoints
+from rnnbio.sweeps.checkpoints import load_checkpoints, save_checkpoint
 from rnnbio.sweeps.store import Store, results_root
 from rnnbio.sweeps.sweep import Sweep
 
@@ -275,9 +275,9 @@ def test_a_crash_meets_the_disk_in_order(tmp_path, monkeypatch):
     (lambda s: rnnbio.sweeps.store.key_of(3), "config must be a dictionary, got 3"),
     (lambda s: rnnbio.sweeps.store.canonical({"a": {1}}), "data.a must be plain data"),
     (lambda s: rnnbio.sweeps.store.canonical({"a": float("nan")}), "data.a must be a finite number"),
-    (lambda s: rnnbio.sweeps.checkpoints.save_checkpoint(s, 3, {}, {}), "name must be text, got 3"),
-    (lambda s: rnnbio.sweeps.checkpoints.save_checkpoint(s, "a", {"x": object()}, {}), "about.x must be plain "
-     "data"), (lambda s: rnnbio.sweeps.checkpoints.save_checkpoint(s, "a", {}, {"x": 3}), "x must be a tensor"),
+    (lambda s: save_checkpoint(s, 3, {}, {}), "name must be text, got 3"),
+    (lambda s: save_checkpoint(s, "a", {"x": object()}, {}), "about.x must be plain data"),
+    (lambda s: save_checkpoint(s, "a", {}, {"x": 3}), "x must be a tensor"),
     (lambda s: load_checkpoints(3), "store must be"),
     (lambda s: compute(3, s), "runs must be a list of Runs, got 3"),
     (lambda s: compute(["a"], s), "runs must be Runs, got 'a'"),

@@ -128,6 +128,19 @@ def test_pictures_and_tables_stay_and_nothing_else(tmp_path, monkeypatch):
         assert path.read_text() == before
 
 
+def test_links_lead_from_where_an_executed_notebook_lies(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "nbs"))
+    import redraw as script
+    text = "[a](../lib/x.ipynb#e) [b](fig1.ipynb) [c](https://x.y/z) [d](#here)"
+    found = dict(metadata={}, cells=[dict(cell_type="markdown", metadata={}, source=[text])])
+    # twice is once
+    for _ in range(2):
+        found = script.stripped(found, "paper")
+        assert found["cells"][0]["source"] == [
+            "[a](../../../nbs/lib/x.ipynb#e) [b](../../../nbs/paper/fig1.ipynb) "
+            "[c](https://x.y/z) [d](#here)"]
+
+
 def test_a_figure_is_redrawn_from_its_table_or_left(tmp_path, monkeypatch):
     "make redraw: the same verdicts, nothing trained; with a table of other settings, nothing done."
     monkeypatch.syspath_prepend(str(ROOT / "nbs"))
@@ -154,6 +167,4 @@ def test_a_figure_is_redrawn_from_its_table_or_left(tmp_path, monkeypatch):
     (here / "figS_cosine.json").write_text(json.dumps(other))
     made["figS_cosine.json"] = (here / "figS_cosine.json").read_bytes()
     assert "is left as it is" in script.redraw(name)
-    # stripped once more it is the same
-    script.strip(here / "figS_cosine.ipynb", "schuessler2020")
     assert {path.name: path.read_bytes() for path in here.iterdir()} == made

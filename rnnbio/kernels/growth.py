@@ -9,7 +9,7 @@ __all__ = ['carry_all']
 import numba as nb
 import numpy as np
 from ..base.trials import Replies
-from . import compiled, credit, losses, noise, passes, vectors
+from . import compiled
 from .compiled import forget_old, of_run, put_weights, room_of, skipped_of, step_of
 from .noise import heard_by
 from .passes import forward, past_slope
@@ -75,4 +75,4 @@ def carry_all(worker, workers, W_h, W_x, b, x, start, q, step, draws, growth, gr
         for n in range(N):
             for j in range(N): grad[k, n, j] = mine.kappa[n] / (T * B) * out[n, j]
 
-forget_old(carry_all, vectors, noise, passes, credit, losses, compiled)
+forget_old(carry_all, compiled)
